@@ -1,0 +1,184 @@
+"""Speed of planning, in one run against PyPI's ``anrg-saga`` where it is installed.
+
+Usage: python -m benchmarks.dagsched [--large] [--no-saga]
+Times are CPU seconds of this process (medians of repeats, after one warm-up call), so that other work on the
+machine counts less; wall seconds stand beside them where the promise is about waiting. The last line is one
+JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from trainmaster.dagsched import TaskGraph, generate, schedule
+from trainmaster.dagsched.bounds import machine_bounds
+from trainmaster.dagsched.machine import machine_for
+from trainmaster.dagsched.problem import Problem
+from trainmaster.dagsched.registry import algorithm
+
+
+def timed(call: Callable[[], Any], repeats: int) -> dict[str, float]:
+    """Median CPU and wall seconds of ``repeats`` calls."""
+    cpu, wall = [], []
+    for _ in range(repeats):
+        c, w = time.process_time(), time.perf_counter()
+        call()
+        cpu.append(time.process_time() - c)
+        wall.append(time.perf_counter() - w)
+    return {"cpu_s": sorted(cpu)[repeats // 2], "wall_s": sorted(wall)[repeats // 2]}
+
+
+def problem(graph: TaskGraph, p: int) -> Problem:
+    return Problem(graph, machine_for(graph, p))
+
+
+def saga_heft(graph: TaskGraph, p: int) -> Callable[[], Any] | None:
+    """SAGA's HEFT on the same graph and p equal processors joined by links of speed 1."""
+    try:
+        import saga
+        from saga.schedulers.heft import HeftScheduler
+    except ImportError:
+        return None
+    source, target, cost = graph.edges()
+    theirs = saga.TaskGraph.create(
+        tasks=[(str(v), float(w)) for v, w in enumerate(graph.work)],
+        dependencies=[(str(u), str(v), float(c)) for u, v, c in zip(source, target, cost, strict=True)],
+    )
+    network = saga.Network.create(
+        nodes=[(str(q), 1.0) for q in range(p)],
+        edges=[(str(a), str(b), 1.0) for a in range(p) for b in range(a + 1, p)],
+    )
+    return lambda: HeftScheduler().schedule(network, theirs)
+
+
+def against_saga(skip: bool) -> dict[str, Any]:
+    """HEFT at n = 100, 300 and 1,000 on 8 processors."""
+    rows = []
+    for n in (100, 300, 1000):
+        graph = generate(n, ccr=1, seed=1)
+        mine = problem(graph, 8)
+        row: dict[str, Any] = {
+            "tasks": n,
+            "ours": timed(lambda mine=mine: algorithm("heft")(mine), 21)["cpu_s"],
+        }
+        row["ours_with_bound_and_plan"] = timed(lambda graph=graph: schedule(graph, 8, "heft"), 21)["cpu_s"]
+        theirs = None if skip else saga_heft(graph, 8)
+        if theirs is not None:
+            row["saga"] = timed(theirs, 1)["cpu_s"]
+            row["ratio"] = row["saga"] / row["ours"]
+            row["ours_makespan"] = algorithm("heft")(mine).makespan
+            row["saga_makespan"] = float(theirs().makespan)
+        rows.append(row)
+    return {"rows": rows, "saga": "not installed" if theirs is None else "anrg-saga"}
+
+
+def medium() -> list[dict[str, Any]]:
+    """n = 10,000, p = 20: one wide and one narrow graph."""
+    rows = []
+    for width, ccr in ((100, 1), (40, 5)):
+        graph = generate(10_000, width=width, ccr=ccr, seed=1)
+        mine = problem(graph, 20)
+        row: dict[str, Any] = {"width": width, "ccr": ccr}
+        for name, repeats in (("heft", 5), ("etf", 5), ("duplication", 3), ("tdpatd", 1), ("auto", 1)):
+            row[name] = timed(lambda name=name, mine=mine: algorithm(name)(mine), repeats)
+        row["bounds"] = timed(lambda mine=mine: machine_bounds(mine.graph, mine.machine), 5)
+        rows.append(row)
+    return rows
+
+
+def large() -> list[dict[str, Any]]:
+    """n = 1,000,000, p = 20; limited duplication: chains and copies of two, one free processor."""
+    limits = {"depth": 2, "copies": 2, "earliest": 1}
+    rows = []
+    for width, ccr in ((1000, 1), (60, 5)):
+        graph = generate(1_000_000, width=width, ccr=ccr, seed=1)
+        mine = problem(graph, 20)
+        rows.append(
+            {
+                "width": width,
+                "ccr": ccr,
+                "edges": graph.m,
+                "heft": timed(lambda mine=mine: algorithm("heft")(mine), 1),
+                "etf": timed(lambda mine=mine: algorithm("etf")(mine), 1),
+                "bounds": timed(lambda mine=mine: machine_bounds(mine.graph, mine.machine), 1),
+                "limited_duplication": timed(lambda mine=mine: algorithm("duplication")(mine, **limits), 1),
+            }
+        )
+    return rows
+
+
+def growth() -> dict[str, Any]:
+    """TDPATD at a fixed 400 parts: CPU seconds by n; and TDCA at n = 1,000."""
+    rows = []
+    for n in (4000, 8000, 16_000, 32_000):
+        mine = problem(generate(n, width=40, seed=1), 8)
+        rows.append({"tasks": n, **timed(lambda mine=mine: algorithm("tdpatd")(mine, parts=400), 3)})
+    mine = problem(generate(1000, seed=1), 8)
+    tdca = timed(lambda: algorithm("tdca")(mine), 5)["cpu_s"]
+    tdpatd = timed(lambda: algorithm("tdpatd")(mine), 5)["cpu_s"]
+    return {"rows": rows, "tdca_s": tdca, "tdpatd_s": tdpatd, "tdca_over_tdpatd": tdca / tdpatd}
+
+
+CHILD = """
+import sys, time
+begin = time.perf_counter()
+from trainmaster.dagsched import TaskGraph, schedule
+loaded = time.perf_counter() - begin
+graph = TaskGraph([1, 2, 3, 4], [(0, 1, 1), (0, 2, 1), (1, 3, 1), (2, 3, 1)])
+schedule(graph, 2, sys.argv[1])
+print(time.process_time(), time.perf_counter() - begin, loaded)
+"""
+
+
+def starts() -> dict[str, Any]:
+    """A fresh process with an empty cache of kernels, and the same again with the cache filled."""
+    found = {}
+    for name in ("heft", "auto"):
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+            for kind in ("first", "later"):
+                done = subprocess.run(
+                    [sys.executable, "-c", CHILD, name],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                cpu, wall, loaded = map(float, done.stdout.split())
+                found[f"{name}_{kind}"] = {
+                    "cpu_s": cpu, "wall_s": wall, "import_s": loaded, "message": bool(done.stderr),
+                }  # fmt: skip
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="also a million tasks (about two minutes)")
+    parser.add_argument("--no-saga", action="store_true")
+    given = parser.parse_args()
+    small = generate(60, ccr=3, seed=0)
+    for name in ("heft", "etf", "duplication", "tdca", "tdpatd", "auto"):
+        schedule(small, 4, name)
+    result: dict[str, Any] = {
+        "saga": against_saga(given.no_saga),
+        "n10000_p20": medium(),
+        "tdpatd": growth(),
+        "starts": starts(),
+    }
+    if given.large:
+        result["n1000000_p20"] = large()
+        result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

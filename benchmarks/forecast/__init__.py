@@ -1,0 +1,1 @@
+"""Forecasting and sizing measured: `python -m benchmarks.forecast`."""

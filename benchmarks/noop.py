@@ -1,0 +1,5 @@
+"""A function that does nothing, for `dispatch`."""
+
+
+def noop() -> None:
+    pass

@@ -1,0 +1,191 @@
+"""The shapes of requests. Unknown fields are refused, with the nearest known name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from trainmaster.domain.errors import InvalidTask
+from trainmaster.domain.ids import TaskId, UserName
+from trainmaster.domain.task import Retry, TaskKind, TaskSpec, Urgency
+from trainmaster.domain.units import Resources, parse_bytes, parse_duration
+
+UrgencyName = Literal["normal", "urgent", "highest"]
+
+
+Amount = Annotated[int | str, Field(examples=["8GB", 512_000_000])]
+
+
+Seconds = Annotated[float | str, Field(examples=["90s", 30.0])]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suggest(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for name in data:
+                if name not in cls.model_fields:
+                    near = difflib.get_close_matches(str(name), cls.model_fields, n=1)
+                    hint = f"; did you mean {near[0]!r}?" if near else ""
+                    raise ValueError(f"there is no field {name!r}{hint}")
+        return data
+
+
+class RetryIn(Strict):
+    """When a failed attempt is followed by another."""
+
+    attempts: int = Field(1, ge=1, le=1000)
+    backoff: Seconds = 1.0
+    factor: float = Field(2.0, ge=1, le=100)
+    max_backoff: Seconds = 300.0
+    jitter: float = Field(0.1, ge=0, le=1)
+    on_exits: list[int] = Field([], max_length=256)
+    lost_attempts: int = Field(3, ge=0, le=1000)
+
+    def policy(self) -> Retry:
+        """Raises InvalidTask for durations that cannot be read."""
+        return Retry(
+            self.attempts,
+            parse_duration(self.backoff, "retry.backoff"),
+            self.factor,
+            parse_duration(self.max_backoff, "retry.max_backoff"),
+            self.jitter,
+            tuple(self.on_exits),
+            self.lost_attempts,
+        )
+
+
+class TaskIn(Strict):
+    """A task to submit. Either `command` (a process, or a container if `image` is given) or `function`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"name": "mnist", "command": ["python", "train.py"], "cpus": 2, "memory": "4GB"},
+                {"name": "clean", "function": "jobs.nightly:clean", "arguments": {"days": 7}},
+            ]
+        },
+    )
+
+    name: str | None = Field(None, max_length=200)
+    command: list[str] = Field([], max_length=4096)
+    function: str | None = None
+    arguments: Any = None
+    image: str | None = Field(None, max_length=256)
+    directory: str | None = Field(None, max_length=4096)
+    volumes: list[str] = Field([], max_length=64)
+    environment: dict[str, str] = {}
+    network: Literal["none", "bridge", "host"] = "none"
+    cpus: float = Field(1.0, ge=0, le=4096, description="cores per worker; 0 for tasks that only wait")
+    memory: Amount = 0
+    gpus: int = Field(0, ge=0, le=1024)
+    workers: int | str = Field(
+        1, description='a number, or "min..max" for an elastic task', examples=["1..4"]
+    )
+    urgency: UrgencyName = "normal"
+    priority: float = Field(0.0, ge=-1e6, le=1e6)
+    after: list[str] = Field([], max_length=1000, description="ids of tasks that must succeed first")
+    timeout: Seconds | None = None
+    queue_timeout: Seconds | None = None
+    estimate: Seconds | None = Field(None, description="expected duration, for sjf and backfill")
+    deadline: float | None = Field(None, ge=0, le=1e12, description="seconds since the epoch")
+    grace: Seconds = 10.0
+    retry: RetryIn | None = None
+    preemptible: bool = True
+    labels: dict[str, str] = Field({}, max_length=64)
+    node_labels: dict[str, str] = Field({}, max_length=64)
+
+    def spec(self, user: str) -> TaskSpec:
+        """Raises InvalidTask for amounts, durations and worker counts that cannot be read."""
+        low, high = parse_workers(self.workers)
+        kind = TaskKind.FUNCTION if self.function else TaskKind.CONTAINER if self.image else TaskKind.PROCESS
+        program = self.command[0].rsplit("/", 1)[-1] if self.command else ""
+        name = self.name or self.function or program or self.image or "task"
+        cores = 0.0 if self.function and "cpus" not in self.model_fields_set else self.cpus
+        optional = {
+            "timeout_s": _seconds(self.timeout, "timeout"),
+            "queue_timeout_s": _seconds(self.queue_timeout, "queue_timeout"),
+            "estimate_s": _seconds(self.estimate, "estimate"),
+        }
+        return TaskSpec(
+            name=name[:200],
+            kind=kind,
+            command=tuple(self.command),
+            function=self.function or "",
+            arguments=json.dumps(self.arguments),
+            image=self.image or "",
+            directory=self.directory or "",
+            volumes=tuple(self.volumes),
+            environment=tuple(self.environment.items()),
+            network=self.network,
+            resources=Resources(
+                round(cores * 1000), parse_bytes(self.memory), self.gpus, 1 if self.function else 0
+            ),
+            min_workers=low,
+            max_workers=high,
+            urgency=Urgency[self.urgency.upper()],
+            priority=self.priority,
+            user=UserName(user),
+            after=tuple(dict.fromkeys(map(TaskId, self.after))),
+            deadline=self.deadline,
+            grace_s=parse_duration(self.grace, "grace"),
+            retry=self.retry.policy() if self.retry is not None else Retry(),
+            preemptible=self.preemptible,
+            labels=tuple(self.labels.items()),
+            node_labels=tuple(self.node_labels.items()),
+            **optional,
+        )
+
+
+def _seconds(value: float | str | None, field: str) -> float | None:
+    return None if value is None else parse_duration(value, field)
+
+
+def parse_workers(value: int | str) -> tuple[int, int]:
+    """`2` → (2, 2); `"1..4"` → (1, 4). Raises InvalidTask."""
+    low, dots, high = str(value).partition("..")
+    try:
+        return int(low), int(high) if dots else int(low)
+    except ValueError:
+        raise InvalidTask(
+            f"workers: {value!r} is not a count", remedy="write a number, or 1..4", field="workers"
+        ) from None
+
+
+class ManyIn(Strict):
+    tasks: list[TaskIn] = Field(max_length=10_000)
+
+
+class PriorityIn(Strict):
+    """`bumps` raises or lowers by requests (0.1 each); `priority` and `urgency` set outright."""
+
+    bumps: int = Field(0, ge=-1000, le=1000)
+    priority: float | None = Field(None, ge=-1e6, le=1e6)
+    urgency: UrgencyName | None = None
+
+
+class DrainIn(Strict):
+    drain: bool = True
+
+
+class ProfileIn(Strict):
+    name: str = Field(examples=["dtes"])
+
+
+class QuotaIn(Strict):
+    running_workers: int | None = Field(None, ge=0, le=1_000_000)
+    queued_tasks: int | None = Field(None, ge=0, le=10_000_000)
+
+
+class TokenIn(Strict):
+    user: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@-]+$")
+    role: Literal["viewer", "submitter", "operator", "admin"] = "submitter"
+    days: float | None = Field(None, gt=0, le=3650)
+    label: str = Field("", max_length=200)

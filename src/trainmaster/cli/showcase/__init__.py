@@ -1,0 +1,1 @@
+"""The parts of `trainmaster demo`: a private service, the tasks, watching them, and the picture."""

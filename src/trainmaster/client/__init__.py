@@ -1,0 +1,66 @@
+"""The Python SDK: what the HTTP interface offers, from a program.
+
+from trainmaster.client import Client
+
+with Client() as client:
+    task = client.submit(command=["python", "train.py"], gpus=1)
+    print(client.wait(task.id).state)
+"""
+
+from trainmaster.client.aio import AsyncClient
+from trainmaster.client.calls import LogFilter
+from trainmaster.client.errors import Refused, TaskFailed, Unreachable, WaitTimeout
+from trainmaster.client.fields import RetryFields, TaskFields
+from trainmaster.client.sync import Client
+from trainmaster.client.types import (
+    Event,
+    EventPage,
+    Explanation,
+    Fact,
+    Gauges,
+    LogLine,
+    LogPage,
+    Metric,
+    Node,
+    Overview,
+    Profile,
+    Progress,
+    Quota,
+    Run,
+    Submitted,
+    Task,
+    TaskPage,
+    Token,
+    Waiting,
+)
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Event",
+    "EventPage",
+    "Explanation",
+    "Fact",
+    "Gauges",
+    "LogFilter",
+    "LogLine",
+    "LogPage",
+    "Metric",
+    "Node",
+    "Overview",
+    "Profile",
+    "Progress",
+    "Quota",
+    "Refused",
+    "RetryFields",
+    "Run",
+    "Submitted",
+    "Task",
+    "TaskFailed",
+    "TaskFields",
+    "TaskPage",
+    "Token",
+    "Unreachable",
+    "WaitTimeout",
+    "Waiting",
+]

@@ -1,0 +1,210 @@
+"""Every request of the HTTP interface as a value, for the plain and the async client alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from trainmaster.client import types
+from trainmaster.client.build import build, build_all
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """`repeatable`: sending it twice does what sending it once does."""
+
+    method: str
+    path: str
+    parse: Callable[[Any], T]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+
+
+def _one(cls: type[T]) -> Callable[[Any], T]:
+    return lambda data: build(cls, data)
+
+
+def _many(cls: type[T]) -> Callable[[Any], list[T]]:
+    return lambda data: build_all(cls, data)
+
+
+def _params(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None and value != []}
+
+
+def _part(text: str) -> str:
+    """One segment of a path, whatever characters it has."""
+    return quote(text, safe="") or "%20"
+
+
+# --- tasks -----------------------------------------------------------------------------------------------
+
+
+def submit(fields: Mapping[str, Any], key: str | None) -> Call[types.Task]:
+    """Without a key, one is made: a repeated request then answers with the first task."""
+    headers = {"Idempotency-Key": key or os.urandom(16).hex()}
+    return Call("POST", "/v1/tasks", _one(types.Task), json=dict(fields), headers=headers)
+
+
+def submit_many(tasks: Iterable[Mapping[str, Any]]) -> Call[list[types.Submitted]]:
+    return Call(
+        "POST",
+        "/v1/tasks/batch",
+        lambda data: build_all(types.Submitted, data["tasks"]),
+        json={"tasks": [dict(task) for task in tasks]},
+        repeatable=False,
+    )
+
+
+def task(task: str) -> Call[types.Task]:
+    return Call("GET", f"/v1/tasks/{_part(task)}", _one(types.Task))
+
+
+def task_page(
+    states: Iterable[str], user: str | None, text: str | None, limit: int, before: int | None
+) -> Call[types.TaskPage]:
+    params = _params(state=list(states), user=user, text=text, limit=limit, before=before)
+    return Call("GET", "/v1/tasks", _one(types.TaskPage), params)
+
+
+def cancel(task: str) -> Call[types.Task]:
+    return Call("POST", f"/v1/tasks/{_part(task)}/cancel", _one(types.Task), repeatable=False)
+
+
+def priority(task: str, bumps: int, value: float | None, urgency: str | None) -> Call[types.Task]:
+    body = _params(bumps=bumps, priority=value, urgency=urgency)
+    path = f"/v1/tasks/{_part(task)}/priority"
+    return Call("POST", path, _one(types.Task), json=body, repeatable=not bumps)
+
+
+def explain(task: str) -> Call[types.Explanation]:
+    return Call("GET", f"/v1/tasks/{_part(task)}/explain", _one(types.Explanation))
+
+
+def runs(task: str) -> Call[list[types.Run]]:
+    return Call("GET", f"/v1/tasks/{_part(task)}/runs", _many(types.Run))
+
+
+def metrics(task: str, after: float, limit: int) -> Call[list[types.Metric]]:
+    params = _params(after=after, limit=limit)
+    return Call("GET", f"/v1/tasks/{_part(task)}/metrics", _many(types.Metric), params)
+
+
+# --- logs ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """All that is given must hold. `streams`: of STDOUT, STDERR, RAW, PROGRESS; times in epoch seconds."""
+
+    streams: tuple[str, ...] = ()
+    attempt: int | None = None
+    rank: int | None = None
+    since: float | None = None
+    until: float | None = None
+    text: str | None = None
+    regex: bool = False
+
+    def params(self) -> dict[str, Any]:
+        return _params(
+            stream=list(self.streams),
+            attempt=self.attempt,
+            rank=self.rank,
+            since=self.since,
+            until=self.until,
+            text=self.text,
+            regex=self.regex or None,
+        )
+
+
+EVERYTHING = LogFilter()
+
+
+def log_page(
+    task: str, wanted: LogFilter, limit: int, before: int | None, after: int | None
+) -> Call[types.LogPage]:
+    params = wanted.params() | _params(limit=limit, before=before, after=after)
+    return Call("GET", f"/v1/tasks/{_part(task)}/logs", _one(types.LogPage), params)
+
+
+def log_stream(task: str, wanted: LogFilter, tail: int, after: int | None) -> Call[list[types.LogLine]]:
+    params = wanted.params() | _params(tail=tail, after=after)
+    for unknown in ("since", "until"):
+        params.pop(unknown, None)
+    return Call("GET", f"/v1/tasks/{_part(task)}/logs/stream", _many(types.LogLine), params)
+
+
+# --- history ---------------------------------------------------------------------------------------------
+
+
+def event_page(task: str | None, after: int | None, limit: int) -> Call[types.EventPage]:
+    path = "/v1/events" if task is None else f"/v1/tasks/{_part(task)}/events"
+    return Call("GET", path, _one(types.EventPage), _params(after=after, limit=limit))
+
+
+def event_stream(after: int | None) -> Call[types.Event]:
+    return Call("GET", "/v1/events/stream", _one(types.Event), _params(after=after))
+
+
+# --- the cluster -----------------------------------------------------------------------------------------
+
+
+def nodes() -> Call[list[types.Node]]:
+    return Call("GET", "/v1/nodes", _many(types.Node))
+
+
+def node(node: str) -> Call[types.Node]:
+    return Call("GET", f"/v1/nodes/{_part(node)}", _one(types.Node))
+
+
+def gauges(node: str) -> Call[list[types.Gauges]]:
+    return Call("GET", f"/v1/nodes/{_part(node)}/gauges", _many(types.Gauges))
+
+
+def drain(node: str, drain: bool) -> Call[types.Node]:
+    return Call("POST", f"/v1/nodes/{_part(node)}/drain", _one(types.Node), json={"drain": drain})
+
+
+def profiles() -> Call[list[types.Profile]]:
+    return Call("GET", "/v1/profiles", _many(types.Profile))
+
+
+def use_profile(name: str) -> Call[types.Profile]:
+    return Call("PUT", "/v1/profile", _one(types.Profile), json={"name": name})
+
+
+def quotas() -> Call[list[types.Quota]]:
+    return Call("GET", "/v1/quotas", _many(types.Quota))
+
+
+def set_quota(user: str, running_workers: int | None, queued_tasks: int | None) -> Call[types.Quota]:
+    body = _params(running_workers=running_workers, queued_tasks=queued_tasks)
+    return Call("PUT", f"/v1/quotas/{_part(user)}", _one(types.Quota), json=body)
+
+
+def tokens() -> Call[list[types.Token]]:
+    return Call("GET", "/v1/tokens", _many(types.Token))
+
+
+def new_token(user: str, role: str, days: float | None, label: str) -> Call[types.Token]:
+    body = _params(user=user, role=role, days=days, label=label)
+    return Call("POST", "/v1/tokens", _one(types.Token), json=body, repeatable=False)
+
+
+def revoke_token(token: str) -> Call[None]:
+    return Call("DELETE", f"/v1/tokens/{_part(token)}", lambda _: None, repeatable=False)
+
+
+def overview() -> Call[types.Overview]:
+    return Call("GET", "/v1/overview", _one(types.Overview))
+
+
+def health() -> Call[dict[str, str]]:
+    return Call("GET", "/v1/health", dict)

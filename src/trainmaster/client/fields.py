@@ -1,0 +1,50 @@
+"""What a task may be submitted with: the fields of the HTTP interface as keyword arguments."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+
+class RetryFields(TypedDict, total=False):
+    """When a failed attempt is followed by another. Durations in seconds, or such as "30s" and "5m"."""
+
+    attempts: int
+    backoff: float | str
+    factor: float
+    max_backoff: float | str
+    jitter: float
+    on_exits: list[int]
+    lost_attempts: int
+
+
+class TaskFields(TypedDict, total=False):
+    """Either `command` (a process; a container with `image`) or `function` ("module:function").
+
+    Resources are per worker; memory in bytes or such as "8GB"; durations in seconds or such as "90s".
+    """
+
+    name: str
+    command: list[str]
+    function: str
+    arguments: Any
+    image: str
+    directory: str
+    volumes: list[str]
+    environment: dict[str, str]
+    network: Literal["none", "bridge", "host"]
+    cpus: float
+    memory: int | str
+    gpus: int
+    workers: int | str
+    urgency: Literal["normal", "urgent", "highest"]
+    priority: float
+    after: list[str]
+    timeout: float | str
+    queue_timeout: float | str
+    estimate: float | str
+    deadline: float
+    grace: float | str
+    retry: RetryFields
+    preemptible: bool
+    labels: dict[str, str]
+    node_labels: dict[str, str]

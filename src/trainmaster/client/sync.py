@@ -1,0 +1,328 @@
+"""The plain client."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+from trainmaster.client import calls, types
+from trainmaster.client.build import build, build_all
+from trainmaster.client.calls import EVERYTHING, Call, LogFilter
+from trainmaster.client.errors import TaskFailed, WaitTimeout
+from trainmaster.client.fields import TaskFields
+from trainmaster.client.locate import locate
+from trainmaster.client.patience import (
+    STREAM_SILENCE_S,
+    Patience,
+    failure,
+    found_again,
+    http_options,
+    unreachable,
+)
+from trainmaster.client.sse import Parser, ServerEvent
+
+if TYPE_CHECKING:
+    import httpx2
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to a service. Finds it as the command line does if neither `url` nor `token` is given.
+
+    A service that has answered once may go away for `retry_s` seconds (a restart, a database that returns):
+    requests that may be repeated are, and streams go on where they were. One that never answered raises
+    Unreachable at once. Errors of the service are raised as the classes of `trainmaster.domain.errors`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        data: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+        retry_s: float = 30.0,
+    ) -> None:
+        self.endpoint = locate(url, token, data)
+        self._timeout = timeout
+        self._retry_s = retry_s
+        self._connection: httpx2.Client | None = None
+        self._reached = False
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- tasks -------------------------------------------------------------------------------------------
+
+    def submit(self, *, idempotency_key: str | None = None, **fields: Unpack[TaskFields]) -> types.Task:
+        """Submit a task; durable once this returns. Submitting again with the same key changes nothing."""
+        return self._send(calls.submit(fields, idempotency_key))
+
+    def submit_many(self, tasks: Iterable[TaskFields | Mapping[str, Any]]) -> list[types.Submitted]:
+        """Submit up to 10,000 tasks in one transaction; each is accepted or refused on its own."""
+        return self._send(calls.submit_many(tasks))
+
+    def task(self, task: str) -> types.Task:
+        """One task, by its id or an unambiguous beginning of it."""
+        return self._send(calls.task(task))
+
+    def tasks(
+        self,
+        *,
+        states: Iterable[str] = (),
+        user: str | None = None,
+        text: str | None = None,
+        limit: int | None = None,
+        page_size: int = 200,
+    ) -> Iterator[types.Task]:
+        """All tasks, newest first, page by page as they are taken."""
+        before, left = None, limit
+        states = list(states)
+        while left is None or left > 0:
+            size = page_size if left is None else min(page_size, left)
+            page = self.task_page(states=states, user=user, text=text, limit=size, before=before)
+            yield from page.tasks
+            before = page.next
+            if before is None:
+                return
+            left = None if left is None else left - len(page.tasks)
+
+    def task_page(
+        self,
+        *,
+        states: Iterable[str] = (),
+        user: str | None = None,
+        text: str | None = None,
+        limit: int = 100,
+        before: int | None = None,
+    ) -> types.TaskPage:
+        return self._send(calls.task_page(states, user, text, limit, before))
+
+    def cancel(self, task: str) -> types.Task:
+        """Ask for the end of a task; it is CANCELLED once its workers are verifiably gone."""
+        return self._send(calls.cancel(task))
+
+    def priority(
+        self, task: str, *, bumps: int = 0, priority: float | None = None, urgency: str | None = None
+    ) -> types.Task:
+        """`bumps` raises or lowers by requests (0.1 each); the others set outright."""
+        return self._send(calls.priority(task, bumps, priority, urgency))
+
+    def explain(self, task: str) -> types.Explanation:
+        return self._send(calls.explain(task))
+
+    def runs(self, task: str) -> list[types.Run]:
+        return self._send(calls.runs(task))
+
+    def metrics(self, task: str, *, after: float = 0.0, limit: int = 10_000) -> list[types.Metric]:
+        return self._send(calls.metrics(task, after, limit))
+
+    def wait(self, task: str, timeout: float | None = None) -> types.Task:
+        """The task once it has ended. Raises WaitTimeout."""
+        until = None if timeout is None else time.monotonic() + timeout
+        pause = 0.02
+        while True:
+            found = self.task(task)
+            if found.ended:
+                return found
+            if until is not None and time.monotonic() + pause > until:
+                raise WaitTimeout(f"{found.id} is still {found.state} after {timeout:g} s", task=found.id)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 1.0)
+
+    def run_function(
+        self, function: str, arguments: Any = None, *, timeout: float | None = None, **fields: Any
+    ) -> Any:
+        """Run "module:function" in a warm lane and return its result. Raises TaskFailed, WaitTimeout."""
+        task = self.submit(function=function, arguments=arguments, **fields)
+        ended = self.wait(task.id, timeout)
+        if not ended.ok:
+            raise TaskFailed(f"{function}: {ended.reason}", task=ended.id, state=ended.state)
+        return ended.result
+
+    # --- logs and history --------------------------------------------------------------------------------
+
+    def log_page(
+        self,
+        task: str,
+        wanted: LogFilter = EVERYTHING,
+        *,
+        limit: int = 500,
+        before: int | None = None,
+        after: int | None = None,
+    ) -> types.LogPage:
+        """The tail of the log, or the lines before or after a cursor."""
+        return self._send(calls.log_page(task, wanted, limit, before, after))
+
+    def logs(self, task: str, wanted: LogFilter = EVERYTHING) -> Iterator[types.LogLine]:
+        """Every line there is now, from the beginning."""
+        after: int | None = 0
+        while after is not None:
+            page = self.log_page(task, wanted, limit=2000, after=after)
+            yield from page.lines
+            after = page.newer
+
+    def follow(
+        self, task: str, wanted: LogFilter = EVERYTHING, *, tail: int = 200, after: int | None = None
+    ) -> Iterator[types.LogLine]:
+        """The last `tail` lines (or those after a cursor) and then every new one until the task has ended."""
+        for event in self._stream(calls.log_stream(task, wanted, tail, after)):
+            if event.kind == "end":
+                return
+            yield from build_all(types.LogLine, event.data)
+
+    def events(
+        self, task: str | None = None, *, after: int | None = None, limit: int = 500
+    ) -> list[types.Event]:
+        """History, oldest first after a number; without one, the latest `limit` (of a task: the first)."""
+        return self._send(calls.event_page(task, after, limit)).events
+
+    def watch(self, after: int | None = None) -> Iterator[types.Event]:
+        """What happens from now on (or after a number), without end."""
+        for event in self._stream(calls.event_stream(after)):
+            yield build(types.Event, event.data)
+
+    # --- the cluster -------------------------------------------------------------------------------------
+
+    def nodes(self) -> list[types.Node]:
+        return self._send(calls.nodes())
+
+    def node(self, node: str) -> types.Node:
+        return self._send(calls.node(node))
+
+    def gauges(self, node: str) -> list[types.Gauges]:
+        """Its measurements of the last half hour."""
+        return self._send(calls.gauges(node))
+
+    def drain(self, node: str, drain: bool = True) -> types.Node:
+        """Give a node nothing new, or let it work again."""
+        return self._send(calls.drain(node, drain))
+
+    def profiles(self) -> list[types.Profile]:
+        return self._send(calls.profiles())
+
+    def use_profile(self, name: str) -> types.Profile:
+        return self._send(calls.use_profile(name))
+
+    def quotas(self) -> list[types.Quota]:
+        return self._send(calls.quotas())
+
+    def set_quota(
+        self, user: str, *, running_workers: int | None = None, queued_tasks: int | None = None
+    ) -> types.Quota:
+        """None means no limit."""
+        return self._send(calls.set_quota(user, running_workers, queued_tasks))
+
+    def tokens(self) -> list[types.Token]:
+        return self._send(calls.tokens())
+
+    def new_token(
+        self, user: str, role: str = "submitter", *, days: float | None = None, label: str = ""
+    ) -> types.Token:
+        """Give access. The secret is in `token` of the answer, and nowhere else."""
+        return self._send(calls.new_token(user, role, days, label))
+
+    def revoke_token(self, token: str) -> None:
+        self._send(calls.revoke_token(token))
+
+    def overview(self) -> types.Overview:
+        return self._send(calls.overview())
+
+    def health(self) -> dict[str, str]:
+        """Needs no token. Raises Refused (503) if the service is not well."""
+        return self._send(calls.health())
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    def _http(self) -> httpx2.Client:
+        if self._connection is None:
+            import httpx2  # here, so that importing this module costs nothing
+
+            self._connection = httpx2.Client(**http_options(self.endpoint, self._timeout))
+        return self._connection
+
+    def _send(self, call: Call[T]) -> T:
+        http = self._http()
+        import httpx2
+
+        patience = Patience(self._retry_s)
+        while True:
+            error: Exception
+            try:
+                response = http.request(
+                    call.method, call.path, params=call.params, json=call.json, headers=call.headers
+                )
+            except httpx2.TransportError as lost:
+                error = unreachable(self.endpoint, lost)
+                # A connection that was refused carried nothing: repeating is safe whatever the request.
+                again = self._reached and (call.repeatable or isinstance(lost, httpx2.ConnectError))
+            else:
+                self._reached = True
+                if response.is_success:
+                    return call.parse(response.json() if response.content else None)
+                error = failure(response)
+                again = response.status_code == 503 and call.repeatable
+            pause = patience.pause() if again else None
+            if pause is None:
+                raise error
+            time.sleep(pause)
+            http = self._renewed()
+
+    def _stream(self, call: Call[Any]) -> Iterator[ServerEvent]:
+        http = self._http()
+        import httpx2
+
+        patience, last_id = Patience(self._retry_s), None
+        while True:
+            headers: dict[str, str] = {} if last_id is None else {"Last-Event-ID": str(last_id)}
+            error: Exception | None = None
+            again = True
+            heard = False
+            try:
+                timeout = httpx2.Timeout(self._timeout, read=STREAM_SILENCE_S)
+                with http.stream(
+                    "GET", call.path, params=call.params, headers=headers, timeout=timeout
+                ) as response:
+                    self._reached = True
+                    if response.is_success:
+                        parser = Parser()
+                        for line in response.iter_lines():
+                            heard = True
+                            event = parser.feed(line)
+                            if event is not None:
+                                last_id = event.id if event.id is not None else last_id
+                                yield event
+                    else:
+                        response.read()
+                        error, again = failure(response), response.status_code == 503
+            except httpx2.TransportError as lost:
+                error, again = unreachable(self.endpoint, lost), self._reached
+            if heard:
+                patience.renew()  # it was there until now
+            pause = patience.pause() if again else None
+            if pause is None:
+                raise error or unreachable(self.endpoint, ConnectionError("the stream ended"))
+            time.sleep(pause)
+            http = self._renewed()
+
+    def _renewed(self) -> httpx2.Client:
+        """The connection, to wherever the service is now."""
+        endpoint = found_again(self.endpoint)
+        if endpoint != self.endpoint:
+            self.close()
+            self.endpoint = endpoint
+        return self._http()

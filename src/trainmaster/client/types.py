@@ -1,0 +1,277 @@
+"""What the service answers, as plain frozen values.
+
+Field names are those of the HTTP interface. Times are seconds since the epoch, durations seconds, memory
+bytes, utilisations 0..1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainmaster.domain.lifecycle import ENDED, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The latest that the training code reported."""
+
+    time: float
+    step: float
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it was when the service answered."""
+
+    id: str
+    name: str
+    kind: str
+    state: str
+    stopping: str
+    user: str
+    urgency: str
+    priority: float
+    command: list[str]
+    function: str
+    image: str
+    directory: str
+    cpus: float
+    memory: int
+    gpus: int
+    workers: int
+    min_workers: int
+    max_workers: int
+    attempt: int
+    failures: int
+    losses: int
+    interruptions: int
+    submitted_at: float
+    started_at: float | None
+    first_started_at: float | None
+    ended_at: float | None
+    waited_s: float
+    ran_s: float
+    exit_code: int | None
+    result: Any
+    reason: str
+    nodes: list[str]
+    after: list[str]
+    labels: dict[str, str]
+    progress: Progress | None = None
+
+    @property
+    def ended(self) -> bool:
+        return TaskState(self.state) in ENDED
+
+    @property
+    def ok(self) -> bool:
+        """It has ended, and well."""
+        return self.state == TaskState.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """`next`: pass as `before` for the next page; None at the end. `counts`: all tasks by state."""
+
+    tasks: list[Task]
+    next: int | None
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One answer of `submit_many`: an id, or why the task was refused."""
+
+    id: str | None = None
+    code: str | None = None
+    detail: str | None = None
+    remedy: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.id is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    topic: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a task is where it is: a sentence, then the facts behind it."""
+
+    task: str
+    state: str
+    headline: str
+    blocking: str
+    facts: list[Fact]
+    position: int | None
+    ahead: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One worker of one attempt."""
+
+    id: str
+    attempt: int
+    rank: int
+    node: str
+    state: str
+    devices: list[int]
+    launched_at: float
+    started_at: float | None
+    ended_at: float | None
+    exit_code: int | None
+    fault: str
+    detail: str
+    cpu: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of history; `seq` numbers all of them."""
+
+    seq: int
+    time: float
+    kind: str
+    task: str | None
+    attempt: int | None
+    node: str | None
+    reason: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """`next`: pass as `after` to go on."""
+
+    events: list[Event]
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    attempt: int
+    rank: int
+    time: float
+    step: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    cursor: int
+    time: float
+    stream: str
+    attempt: int
+    rank: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """`older`, `newer`: pass as `before`, `after` to turn the page. `complete`: nothing more will come."""
+
+    lines: list[LogLine]
+    older: int | None
+    newer: int | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """A node's measurements; rates in bytes per second."""
+
+    time: float
+    cpu: float
+    memory: float
+    gpu: list[float]
+    disk: float
+    disk_read: float
+    disk_write: float
+    net_received: float
+    net_sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    id: str
+    state: str
+    address: str
+    cpus: float
+    memory: int
+    gpus: int
+    lanes: int
+    cpus_used: float
+    memory_used: int
+    gpus_used: int
+    index: float
+    containers: bool
+    labels: dict[str, str]
+    seen_at: float
+    runs: list[str]
+    gauges: Gauges
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of policies."""
+
+    name: str
+    ordering: str
+    allotment: str
+    placement: str
+    preemption: str
+    summary: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Limits of one user; None means no limit."""
+
+    user: str
+    running_workers: int | None
+    queued_tasks: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Access of somebody. `token` is the secret, shown only when it is made."""
+
+    id: str
+    user: str
+    role: str
+    created_at: float
+    expires_at: float | None
+    label: str
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    task: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything in one look."""
+
+    version: str
+    time: float
+    up_s: float
+    profile: str
+    trouble: str | None
+    counts: dict[str, int]
+    queue: dict[str, int]
+    nodes: list[Node]
+    waiting: list[Waiting]
+    failures: dict[str, int]

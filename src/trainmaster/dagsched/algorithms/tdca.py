@@ -1,0 +1,151 @@
+"""Task-duplication based clustering (TDCA)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from trainmaster.dagsched.errors import OptionError
+from trainmaster.dagsched.improve.deduplicate import tighten
+from trainmaster.dagsched.kernels.clusters import (
+    BY_COMPLETION,
+    BY_LOAD,
+    BY_START,
+    assign_leftovers,
+    chains,
+    critical_parents,
+    earliest_completions,
+)
+from trainmaster.dagsched.kernels.insertion import insert_producers
+from trainmaster.dagsched.kernels.ranks import b_levels, descending
+from trainmaster.dagsched.problem import Draft, Problem
+from trainmaster.dagsched.simulation import simulate
+
+LEFTOVERS = {"start": BY_START, "rct": BY_COMPLETION, "load": BY_LOAD}
+
+
+def tdca(problem: Problem, *, leftovers: str = "start", trials: int | None = None) -> Draft:
+    """Clustering, duplication by trails, merging and insertion, on equal or different processors.
+
+    He, Meng, Pan, Yuan & Zhou, IEEE TPDS 30 (2019), as two later papers describe it. The stages are the
+    functions below; each change is judged by a full simulation and kept only if the makespan falls
+    (merging: does not rise). ``leftovers``: where tasks go once no processor is idle, by least "start"
+    (TDCA), least run-time completion "rct" (TDPATD's Algorithm 1) or least "load". ``trials`` bounds the
+    judged trails; by default all are, which costs O(n) simulations of O(m p) as in the paper.
+    """
+    if leftovers not in LEFTOVERS:
+        raise OptionError("leftovers", leftovers, f"must be one of {', '.join(LEFTOVERS)}")
+    if trials is not None and trials < 0:
+        raise OptionError("trials", trials, "must not be negative")
+    lists = Lists(problem, leftovers)
+    lists.duplicate_by_trails(trials)
+    lists.merge()
+    lists.insert()
+    # An original left without a consumer beside it goes here, as any copy that nobody needs.
+    return tighten(problem, lists.best)
+
+
+class Lists:
+    """The tasks of every processor, always in falling order of b-level (so no lists can block), judged.
+
+    ``member`` (p, n, bool), columns by position in that order; ``best`` the draft of their simulation.
+    """
+
+    def __init__(self, problem: Problem, leftovers: str) -> None:
+        g, p = problem.g, problem.p
+        self.problem = problem
+        # Levels with the largest time of each task, as in the paper.
+        slowest = np.ascontiguousarray(problem.times.max(axis=1))
+        self.order = descending(g, b_levels(g, slowest, 1.0))
+        self.place = np.empty(problem.n, np.int64)
+        self.place[self.order] = np.arange(problem.n)
+        ect = earliest_completions(g, problem.times, p)
+        cpred = critical_parents(g, ect)
+        self.cpred = [int(parent) for parent in cpred]
+        member, assigned = chains(g, ect, cpred, self.order[::-1].copy())
+        assign_leftovers(g, self.order, problem.times, member, assigned, LEFTOVERS[leftovers])
+        self.times = problem.times[self.order]
+        self.member = member[:, self.order]
+        self.best = self.judge(self.member)
+
+    def hopeless(self, member: Any, q: int) -> bool:
+        """Whether the work of processor q alone takes longer than the best makespan: no need to simulate."""
+        times = self.times[:, q if self.times.shape[1] > 1 else 0]
+        return float(times[member[q]].sum()) > self.best.makespan * (1 + 1e-12)
+
+    def judge(self, member: Any) -> Draft:
+        """Simulate the lists."""
+        ptr = np.concatenate(([0], np.cumsum(member.sum(axis=1)))).astype(np.int64)
+        task = np.ascontiguousarray(self.order[np.nonzero(member)[1]])
+        return simulate(self.problem, ptr, task)
+
+    def trail(self, task: int) -> list[int]:
+        """Positions of the critical parents of a task, their critical parents and so on to an entry."""
+        places = []
+        parent = self.cpred[task]
+        while parent >= 0:
+            places.append(int(self.place[parent]))
+            parent = self.cpred[parent]
+        return places
+
+    def duplicate_by_trails(self, trials: int | None) -> None:
+        """Put the whole trail of a task before it where its critical parent is not the task before it.
+
+        From the end of each list to its front. The tasks before it move to an idle processor if there is
+        one, else stay. Trails are judged whole: part of one may help nothing. The first task of a list,
+        if not an entry, gets its trail last.
+        """
+        judged = 0
+        for q in range(self.member.shape[0]):
+            positions = np.flatnonzero(self.member[q])
+            for i in range(positions.size - 1, -1, -1):
+                at = int(positions[i])
+                task = int(self.order[at])
+                parent = self.cpred[task]
+                if parent < 0 or (i > 0 and positions[i - 1] == self.place[parent]):
+                    continue
+                if trials is not None and judged >= trials:
+                    return
+                judged += 1
+                changed = self.member.copy()
+                idle = np.flatnonzero(~self.member.any(axis=1))
+                if i > 0 and idle.size:
+                    changed[idle[0], :at] = changed[q, :at]
+                    changed[q, :at] = False
+                changed[q, self.trail(task)] = True
+                if self.hopeless(changed, q):
+                    continue
+                draft = self.judge(changed)
+                if draft.makespan < self.best.makespan:
+                    self.member, self.best = changed, draft
+
+    def merge(self) -> None:
+        """Move a whole list onto another processor wherever the makespan does not rise; O(p²) simulations."""
+        p = self.member.shape[0]
+        by_load = np.argsort(self.member.sum(axis=1), kind="stable")
+        for q in by_load:
+            if not self.member[q].any():
+                continue
+            for r in range(p):
+                if r == q or not self.member[r].any():
+                    continue
+                changed = self.member.copy()
+                changed[r] |= changed[q]
+                changed[q] = False
+                if self.hopeless(changed, r):
+                    continue
+                draft = self.judge(changed)
+                if draft.makespan <= self.best.makespan:
+                    self.member, self.best = changed, draft
+                    break
+
+    def insert(self) -> None:
+        """Copy remote producers into the idle time of their consumers; kept if the makespan falls."""
+        by_task = np.zeros_like(self.member)
+        by_task[:, self.order] = self.member
+        insert_producers(self.problem.g, self.order, self.problem.times, by_task)
+        changed = np.ascontiguousarray(by_task[:, self.order])
+        draft = self.judge(changed)
+        if draft.makespan < self.best.makespan:
+            self.member, self.best = changed, draft

@@ -1,0 +1,84 @@
+"""Building and checking compressed rows: transposition, topological order, one cycle."""
+
+# numba types the arguments of kernels when it compiles them.
+# mypy: allow-untyped-defs
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainmaster.dagsched.jit import kernel
+
+
+@kernel
+def transpose(succ_ptr, succ, succ_cost):
+    """Predecessor rows of successor rows, by counting; every row comes out ascending. O(n + m)."""
+    n = succ_ptr.size - 1
+    m = succ.size
+    ptr = np.zeros(n + 1, np.int64)
+    for e in range(m):
+        ptr[succ[e] + 1] += 1
+    for v in range(n):
+        ptr[v + 1] += ptr[v]
+    fill = ptr[:-1].copy()
+    pred = np.empty(m, np.int32)
+    cost = np.empty(m, np.float64)
+    for u in range(n):
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            k = fill[succ[e]]
+            pred[k] = u
+            cost[k] = succ_cost[e]
+            fill[succ[e]] = k + 1
+    return ptr, pred, cost
+
+
+@kernel
+def topological_order(succ_ptr, succ, pred_ptr):
+    """Kahn's order, first in first out, entries by ascending number. Returns (order, count).
+
+    With a cycle, ``count < n`` and ``order[:count]`` holds the tasks that no cycle holds up.
+    """
+    n = succ_ptr.size - 1
+    waiting = np.empty(n, np.int64)
+    order = np.empty(n, np.int32)
+    count = 0
+    for v in range(n):
+        waiting[v] = pred_ptr[v + 1] - pred_ptr[v]
+        if waiting[v] == 0:
+            order[count] = v
+            count += 1
+    head = 0
+    while head < count:
+        u = order[head]
+        head += 1
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            v = succ[e]
+            waiting[v] -= 1
+            if waiting[v] == 0:
+                order[count] = v
+                count += 1
+    return order, count
+
+
+@kernel
+def one_cycle(pred_ptr, pred, done):
+    """A cycle among the tasks where ``done`` is False, each of which has such a predecessor.
+
+    Walks predecessors until a task repeats; the result lists the cycle in the direction of its edges.
+    """
+    n = done.size
+    seen = np.full(n, -1, np.int64)
+    path = np.empty(n, np.int32)
+    v = 0
+    while done[v]:
+        v += 1
+    k = 0
+    while seen[v] < 0:
+        seen[v] = k
+        path[k] = v
+        k += 1
+        for e in range(pred_ptr[v], pred_ptr[v + 1]):
+            if not done[pred[e]]:
+                v = pred[e]
+                break
+    return path[seen[v] : k][::-1].copy()

@@ -1,0 +1,187 @@
+"""Earliest task first in O(n (log n + p) + m): the pair of least start over all ready tasks and processors.
+
+A ready task's data are at its enabling processor P₁ at d₁ and everywhere else at a₁ ≥ d₁ (top-two trick), so
+its best start is min(max(free[P₁], d₁), max(least free, a₁)). Both terms only need heaps: per processor the
+tasks it enables, and one for all, each split into tasks whose data are there (by priority) and tasks still
+waiting for data (by arrival). Free times only grow, so a task moves once from waiting to there. The idea
+is that of FLB (Rădulescu & van Gemund, IEEE TPDS 13, 2002); the choice is ETF's, exactly.
+"""
+
+# numba types the arguments of kernels when it compiles them.
+# mypy: allow-untyped-defs
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.kernels.arrivals import clear_local, fill_local, two_latest
+
+
+@kernel
+def _first(key, priority, a, b):
+    if key[a] != key[b]:
+        return key[a] < key[b]
+    if priority[a] != priority[b]:
+        return priority[a] > priority[b]
+    return a < b
+
+
+@kernel
+def _meld(child, sibling, key, priority, a, b):
+    if a < 0:
+        return b
+    if b < 0:
+        return a
+    if _first(key, priority, b, a):
+        a, b = b, a
+    sibling[b] = child[a]
+    child[a] = b
+    return a
+
+
+@kernel
+def _remove_top(child, sibling, key, priority, root):
+    """Two-pass pairing: pair the children from the left, then meld the pairs from the right."""
+    pairs = -1
+    k = child[root]
+    while k >= 0:
+        a = k
+        b = sibling[a]
+        if b < 0:
+            sibling[a] = pairs
+            pairs = a
+            break
+        k = sibling[b]
+        sibling[a] = -1
+        sibling[b] = -1
+        m = _meld(child, sibling, key, priority, a, b)
+        sibling[m] = pairs
+        pairs = m
+    top = -1
+    while pairs >= 0:
+        following = sibling[pairs]
+        sibling[pairs] = -1
+        top = _meld(child, sibling, key, priority, top, pairs)
+        pairs = following
+    return top
+
+
+@kernel
+def _top(child, sibling, key, priority, done, late, there, now):
+    """The first task of a pair of heaps at time ``now``: of those whose data are there, else by arrival.
+
+    Drops tasks that are done and moves tasks whose arrival is past from ``late`` to ``there``, where the
+    priority decides. Returns (late, there, task or −1).
+    """
+    while late >= 0 and (done[late % done.size] or key[late] <= now):
+        v = late
+        late = _remove_top(child, sibling, key, priority, late)
+        if not done[v % done.size]:
+            key[v] = 0.0
+            child[v] = -1
+            sibling[v] = -1
+            there = _meld(child, sibling, key, priority, there, v)
+    while there >= 0 and done[there % done.size]:
+        there = _remove_top(child, sibling, key, priority, there)
+    return late, there, there if there >= 0 else late
+
+
+@kernel
+def earliest_task_first(g, priority, times, p):
+    """ETF on multi-port machines, every task appended at its processor's end.
+
+    Ties of the start: higher ``priority``, then the lower task; for the chosen task the enabling processor,
+    then the processor that has been free longest, then the lower one. Returns processor, start, finish.
+    """
+    n = priority.size
+    het = 1 if times.shape[1] > 1 else 0
+    processor = np.full(n, -1, np.int32)
+    start = np.zeros(n)
+    finish = np.zeros(n)
+    done = np.zeros(n, np.bool_)
+    waiting = np.empty(n, np.int64)
+    free = np.zeros(p)
+    local = np.zeros(p)
+    # A ready task v is node v in the heaps of its enabling processor, node n + v in the common heaps p.
+    child = np.full(2 * n, -1, np.int32)
+    sibling = np.full(2 * n, -1, np.int32)
+    key = np.zeros(2 * n)
+    twice = np.empty(2 * n)
+    twice[:n] = priority
+    twice[n:] = priority
+    late = np.full(p + 1, -1, np.int64)
+    there = np.full(p + 1, -1, np.int64)
+    enabler = np.full(n, -1, np.int32)
+    fresh = np.empty(n, np.int32)
+    fresh_count = 0
+    for v in range(n):
+        waiting[v] = g.pred_ptr[v + 1] - g.pred_ptr[v]
+        if waiting[v] == 0:
+            fresh[fresh_count] = v
+            fresh_count += 1
+    at_enabler = np.zeros(n)
+    for _ in range(n):
+        for i in range(fresh_count):
+            v = fresh[i]
+            first, origin, second = two_latest(g, v, processor, finish)
+            key[n + v] = first
+            enabler[v] = origin
+            if origin >= 0:
+                fill_local(g, v, processor, finish, local)
+                at_enabler[v] = second if second > local[origin] else local[origin]
+                clear_local(g, v, processor, local)
+                key[v] = at_enabler[v]
+            for node in range(v, 2 * n, n):
+                heap = p if node >= n else origin
+                if heap >= 0:
+                    late[heap] = _meld(child, sibling, key, twice, late[heap], node)
+        fresh_count = 0
+        earliest = 0
+        for q in range(1, p):
+            if free[q] < free[earliest]:
+                earliest = q
+        # Heap p: the best task for the processor that is free first; heap q: of those q enables.
+        best = -1
+        best_start = np.inf
+        for heap in range(p, -1, -1):
+            if late[heap] < 0 and there[heap] < 0:
+                continue
+            now = free[earliest] if heap == p else free[heap]
+            top, node = late[heap], there[heap]
+            # Most heaps are in order: calling the function for each would cost more than the work.
+            if (top >= 0 and (done[top % n] or key[top] <= now)) or (node >= 0 and done[node % n]):
+                top, node, _ = _top(child, sibling, key, twice, done, top, node, now)
+                late[heap] = top
+                there[heap] = node
+            if node < 0:
+                node = top
+            if node < 0:
+                continue
+            v = node % n
+            begin = now if there[heap] >= 0 else key[node]
+            if (
+                begin < best_start
+                or best < 0
+                or (
+                    begin == best_start
+                    and (priority[v] > priority[best] or (priority[v] == priority[best] and v < best))
+                )
+            ):
+                best = v
+                best_start = begin
+        v = best
+        q = earliest
+        if enabler[v] >= 0 and at_enabler[v] <= best_start and free[enabler[v]] <= best_start:
+            q = enabler[v]
+        done[v] = True
+        processor[v] = q
+        start[v] = best_start
+        finish[v] = best_start + times[v, q * het]
+        free[q] = finish[v]
+        for e in range(g.succ_ptr[v], g.succ_ptr[v + 1]):
+            waiting[g.succ[e]] -= 1
+            if waiting[g.succ[e]] == 0:
+                fresh[fresh_count] = g.succ[e]
+                fresh_count += 1
+    return processor, start, finish

@@ -1,0 +1,1 @@
+"""Values and rules of scheduling. Standard library only; nothing here performs input or output."""

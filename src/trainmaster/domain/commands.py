@@ -1,0 +1,36 @@
+"""What the scheduler wants done. Imperatives; the edge carries them out after they are recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainmaster.domain.ids import NodeId, RunId
+from trainmaster.domain.run import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start a worker. Idempotent by run id."""
+
+    node: NodeId
+    run: RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """TERM to everything of the run, KILL after `grace_s`, and report once it is verifiably gone."""
+
+    node: NodeId
+    run: RunId
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The outcome is recorded: the node may delete what it keeps of the run, once its log is fetched."""
+
+    node: NodeId
+    run: RunId
+
+
+Command = Launch | Stop | Forget

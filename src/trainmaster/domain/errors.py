@@ -1,0 +1,138 @@
+"""Typed errors. Each carries its fields, a stable `code`, and a `remedy` a person can act on.
+
+The edges translate them: problem+json over HTTP (`status`), one line and an exit code in the CLI.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TrainmasterError(Exception):
+    """Base of every error Trainmaster raises on purpose.
+
+    `code` never changes for a kind of error; `fields` are the facts of this one; `remedy` says what to do.
+    """
+
+    code = "error"
+    status = 500
+    remedy = ""
+
+    def __init__(self, message: str, *, remedy: str | None = None, **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+        if remedy is not None:
+            self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidTask(TrainmasterError):
+    """The task as described can never be right; `fields["field"]` names the culprit."""
+
+    code = "invalid-task"
+    status = 422
+
+
+class Unplaceable(TrainmasterError):
+    """No node, even empty, could ever hold one worker of the task."""
+
+    code = "unplaceable"
+    status = 422
+
+
+class QuotaExceeded(TrainmasterError):
+    """The user has as many queued tasks as the quota allows."""
+
+    code = "quota-exceeded"
+    status = 429
+    remedy = "wait for queued tasks to start, cancel some, or ask an operator for a larger quota"
+
+
+class UnknownTask(TrainmasterError):
+    code = "unknown-task"
+    status = 404
+    remedy = "list the tasks there are with `trainmaster tasks --all`"
+
+
+class UnknownNode(TrainmasterError):
+    code = "unknown-node"
+    status = 404
+    remedy = "list the nodes there are with `trainmaster nodes`"
+
+
+class UnknownProfile(TrainmasterError):
+    code = "unknown-profile"
+    status = 404
+
+
+class UnknownPolicy(TrainmasterError):
+    code = "unknown-policy"
+    status = 422
+
+
+class IllegalTransition(TrainmasterError):
+    """The lifecycle table has no such move; in the core this is a defect, at the edge a conflict."""
+
+    code = "illegal-transition"
+    status = 409
+
+
+class TaskEnded(TrainmasterError):
+    """The request needs a live task, and this one has ended."""
+
+    code = "task-ended"
+    status = 409
+    remedy = "submit it again as a new task"
+
+
+class IdempotencyConflict(TrainmasterError):
+    code = "idempotency-conflict"
+    status = 409
+    remedy = "use a new idempotency key for a different task"
+
+
+class InvariantBroken(TrainmasterError):
+    """`scheduler.invariants` found the state inconsistent: a defect, never the user's fault."""
+
+    code = "invariant-broken"
+
+
+class StoreUnavailable(TrainmasterError):
+    """The database does not answer. Nothing is lost: what was accepted waits until it returns."""
+
+    code = "store-unavailable"
+    status = 503
+    remedy = "try again with the same idempotency key; `trainmaster doctor` says what the database answers"
+
+
+class StoreFull(TrainmasterError):
+    """The disk that holds the database or the logs is full."""
+
+    code = "disk-full"
+    status = 507
+    remedy = "free space on the disk of the data folder; the service goes on by itself"
+
+
+class StoreRefused(TrainmasterError):
+    """The database refuses what it was given, and would again: a defect, or two services on one database."""
+
+    code = "store-refused"
+    remedy = "report this with the service's log; nothing of the refused change was stored"
+
+
+class InvalidStoreUrl(TrainmasterError):
+    """The address of the database cannot be used."""
+
+    code = "invalid-store-url"
+    status = 422
+    remedy = "write it like sqlite:////var/lib/trainmaster/store.db, postgresql://... or mysql://..."
+
+
+class InvalidQuery(TrainmasterError):
+    """A search cannot be carried out as asked; `fields["field"]` names the culprit."""
+
+    code = "invalid-query"
+    status = 422

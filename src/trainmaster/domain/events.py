@@ -1,0 +1,119 @@
+"""Facts that enter the scheduler. Past participles: they have happened, at the edge that reports them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trainmaster.domain.cluster import Gauges, Node, Quota
+from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.run import RunReport
+from trainmaster.domain.task import TaskSpec, Urgency
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSubmitted:
+    id: TaskId
+    spec: TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    task: TaskId
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class PriorityRequested:
+    """`bumps` adds to N of RLPTO's equation 4; `value` and `urgency` set outright."""
+
+    task: TaskId
+    by: UserName
+    bumps: int = 0
+    value: float | None = None
+    urgency: Urgency | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSwitched:
+    name: str
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaChanged:
+    quota: Quota
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class NodeJoined:
+    """An agent is reachable and told everything it holds: the moment to reconcile both sides."""
+
+    node: Node
+    runs: tuple[RunReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMeasured:
+    node: NodeId
+    gauges: Gauges
+    index: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFellSilent:
+    node: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReturned:
+    """A silent node answers again and lost nothing."""
+
+    node: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVanished:
+    """Confirmed gone, by the engine or because lease plus grace are over: its runs cannot be alive."""
+
+    node: NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRequested:
+    node: NodeId
+    drain: bool
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class RunReported:
+    node: NodeId
+    report: RunReport
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressReported:
+    """What training code said: `step` counts up, `metrics` are the latest values."""
+
+    run: RunId
+    time: float
+    step: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+Event = (
+    TaskSubmitted
+    | CancelRequested
+    | PriorityRequested
+    | ProfileSwitched
+    | QuotaChanged
+    | NodeJoined
+    | NodeMeasured
+    | NodeFellSilent
+    | NodeReturned
+    | NodeVanished
+    | DrainRequested
+    | RunReported
+    | ProgressReported
+)

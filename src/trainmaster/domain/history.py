@@ -1,0 +1,48 @@
+"""The append-only history: what happened, when, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from trainmaster.domain.ids import NodeId, TaskId
+
+
+class RecordKind(StrEnum):
+    TASK_SUBMITTED = "task-submitted"
+    TASK_BLOCKED = "task-blocked"
+    TASK_RELEASED = "task-released"
+    TASK_ACCEPTED = "task-accepted"
+    TASK_PREPARING = "task-preparing"
+    TASK_STARTED = "task-started"
+    TASK_STOPPING = "task-stopping"
+    TASK_INTERRUPTED = "task-interrupted"
+    TASK_RETRIED = "task-retried"
+    TASK_LOST = "task-lost"
+    TASK_SUCCEEDED = "task-succeeded"
+    TASK_FAILED = "task-failed"
+    TASK_CANCELLED = "task-cancelled"
+    PRIORITY_CHANGED = "priority-changed"
+    NODE_JOINED = "node-joined"
+    NODE_SUSPECT = "node-suspect"
+    NODE_RETURNED = "node-returned"
+    NODE_GONE = "node-gone"
+    NODE_DRAINING = "node-draining"
+    NODE_WOKEN = "node-woken"
+    PROFILE_SWITCHED = "profile-switched"
+    QUOTA_CHANGED = "quota-changed"
+    REPORT_REFUSED = "report-refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of history. `detail` is JSON-ready; `reason` is for people."""
+
+    time: float
+    kind: RecordKind
+    task: TaskId | None = None
+    attempt: int | None = None
+    node: NodeId | None = None
+    reason: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,268 @@
+"""What a user submits (`TaskSpec`) and what becomes of it (`Task`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from trainmaster.domain.errors import InvalidTask
+from trainmaster.domain.ids import NodeId, TaskId, UserName
+from trainmaster.domain.lifecycle import TaskState
+from trainmaster.domain.units import NOTHING, Resources
+
+MAX_ENVIRONMENT_BYTES = 128 * 1024
+MAX_COMMAND_BYTES = 128 * 1024
+MAX_WORKERS = 10_000
+LOCAL_USER = UserName("local")
+
+
+class TaskKind(StrEnum):
+    PROCESS = "process"
+    CONTAINER = "container"
+    FUNCTION = "function"
+
+
+class Urgency(IntEnum):
+    """The queue a task belongs to (RLPTO, section V). HIGHEST also preempts."""
+
+    NORMAL = 0
+    URGENT = 1
+    HIGHEST = 2
+
+
+class Intent(StrEnum):
+    """Why live workers are being stopped. The state changes only once they are verifiably gone."""
+
+    NONE = ""
+    CANCEL = "cancel"
+    INTERRUPT = "interrupt"
+    TIMEOUT = "timeout"
+    RETRY = "retry"  # a sibling worker failed or was lost, so the attempt is over
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When a failed attempt is followed by another.
+
+    `attempts`: at most this many in all. The wait before attempt k+1 is
+    `backoff_s · factor^(k-1)`, at most `max_backoff_s`, then shortened by up to `jitter` (0..1) of itself.
+    `on_exits`: retry only these exit codes; empty means every failure. A lost node does not count as the
+    task's failure and is retried up to `lost_attempts` further times.
+    """
+
+    attempts: int = 1
+    backoff_s: float = 1.0
+    factor: float = 2.0
+    max_backoff_s: float = 300.0
+    jitter: float = 0.1
+    on_exits: tuple[int, ...] = ()
+    lost_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """A task as submitted. Times in seconds. Exactly one of `command` (process, container) or `function`."""
+
+    name: str
+    kind: TaskKind = TaskKind.PROCESS
+    command: tuple[str, ...] = ()
+    function: str = ""  # "module:function", run in a warm lane
+    arguments: str = (
+        "null"  # JSON handed to the function: an object is passed as keywords, a list by position
+    )
+    image: str = ""
+    directory: str = ""
+    volumes: tuple[str, ...] = ()  # "host:container[:ro]"
+    environment: tuple[tuple[str, str], ...] = ()
+    network: str = "none"  # containers: "none", "bridge" or "host"
+    resources: Resources = NOTHING  # per worker
+    min_workers: int = 1
+    max_workers: int = 1
+    urgency: Urgency = Urgency.NORMAL
+    priority: float = 0.0
+    user: UserName = LOCAL_USER
+    after: tuple[TaskId, ...] = ()
+    timeout_s: float | None = None  # of one attempt
+    queue_timeout_s: float | None = None  # waiting longer than this fails the task
+    estimate_s: float | None = None  # expected duration with `min_workers`, for sjf and backfill
+    deadline: float | None = None  # absolute, seconds since the epoch
+    grace_s: float = 10.0  # between TERM and KILL
+    retry: Retry = field(default_factory=Retry)
+    preemptible: bool = True
+    labels: tuple[tuple[str, str], ...] = ()
+    node_labels: tuple[tuple[str, str], ...] = ()  # only nodes that carry all of these
+
+    @property
+    def elastic(self) -> bool:
+        return self.max_workers > self.min_workers
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; fields at their default are left out, so a row stays short."""
+        out: dict[str, Any] = {}
+        for name, default in _SPEC_DEFAULTS:
+            value = getattr(self, name)
+            if value == default:
+                continue
+            if isinstance(value, Resources | Retry):
+                value = {f.name: getattr(value, f.name) for f in fields(value)}
+            elif name in _PAIRS:
+                value = dict(value)
+            elif isinstance(value, tuple):
+                value = list(value)
+            elif isinstance(value, Urgency):
+                value = int(value)
+            out[name] = value
+        return out
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> TaskSpec:
+        """Inverse of `to_dict`."""
+        values = dict(data)
+        for name in _PAIRS:
+            if name in values:
+                values[name] = tuple(values[name].items())
+        for name in ("command", "volumes", "after"):
+            if name in values:
+                values[name] = tuple(values[name])
+        if "kind" in values:
+            values["kind"] = TaskKind(values["kind"])
+        if "urgency" in values:
+            values["urgency"] = Urgency(values["urgency"])
+        if "resources" in values:
+            values["resources"] = Resources(**values["resources"])
+        if "retry" in values:
+            retry = dict(values["retry"])
+            retry["on_exits"] = tuple(retry.get("on_exits", ()))
+            values["retry"] = Retry(**retry)
+        return cls(**values)
+
+
+_PAIRS = ("environment", "labels", "node_labels")
+_SPEC_DEFAULTS = tuple(
+    (f.name, f.default if f.name != "retry" else Retry()) for f in fields(TaskSpec) if f.name != "name"
+) + (("name", None),)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task and its present. A change makes a new value, so a snapshot can hold tasks without copying.
+
+    Times are seconds since the epoch of the driving clock. `seq` numbers submissions and breaks all ties.
+    """
+
+    id: TaskId
+    seq: int
+    spec: TaskSpec
+    state: TaskState
+    submitted_at: float
+    urgency: Urgency
+    priority: float
+    bumps: int = 0  # priority requests of the current update period (N of RLPTO's equation 4)
+    attempt: int = 0
+    workers: int = 0  # of the current attempt
+    intent: Intent = Intent.NONE
+    queued_at: float | None = None  # since when it could start
+    not_before: float = 0.0  # back-off
+    accepted_at: float | None = None
+    started_at: float | None = None  # of the current attempt
+    first_started_at: float | None = None
+    ended_at: float | None = None
+    ran_s: float = 0.0  # of all earlier attempts
+    failures: int = 0  # attempts that failed by the task's own fault
+    losses: int = 0  # attempts lost with their node
+    interruptions: int = 0
+    exit_code: int | None = None
+    result: str | None = None  # JSON a function returned
+    reason: str = ""  # the latest decision in words
+    preempting: bool = False  # others were stopped on its behalf: it is placed before everybody
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at is not None
+
+    def waited_s(self, now: float) -> float:
+        """Seconds from submission to the first start (or to now)."""
+        until = self.first_started_at
+        if until is None:
+            until = self.ended_at if self.ended_at is not None else now
+        return max(until - self.submitted_at, 0.0)
+
+    def running_s(self, now: float) -> float:
+        """Seconds run in all attempts."""
+        if self.started_at is None:
+            return self.ran_s
+        return self.ran_s + max((self.ended_at if self.ended_at is not None else now) - self.started_at, 0.0)
+
+
+def validate(spec: TaskSpec) -> None:
+    """Raise InvalidTask for a task that can never be right on any cluster. Names the field and the remedy."""
+
+    def refuse(field_name: str, problem: str, remedy: str) -> None:
+        raise InvalidTask(f"{field_name}: {problem}", remedy=remedy, field=field_name)
+
+    if not spec.name or len(spec.name) > 200:
+        refuse("name", "must have 1 to 200 characters", "give a short name")
+    if spec.kind is TaskKind.FUNCTION:
+        if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", spec.function):
+            refuse(
+                "function", f"{spec.function!r} is not module:function", 'write it like "jobs.nightly:clean"'
+            )
+        if spec.max_workers != 1:
+            refuse("workers", "a function runs in one lane", "leave workers out")
+    elif not spec.command and not (spec.kind is TaskKind.CONTAINER and spec.image):
+        refuse("command", "there is nothing to run", "put the command after `--`")
+    if any("\0" in word for word in spec.command):
+        refuse("command", "contains a NUL byte", "remove it")
+    if spec.kind is TaskKind.CONTAINER and not spec.image:
+        refuse("image", "a container needs an image", "name one with --image")
+    if spec.kind is not TaskKind.CONTAINER and spec.image:
+        refuse("image", f"a {spec.kind} task has no image", "leave it out, or make it a container task")
+    if sum(len(word) for word in spec.command) > MAX_COMMAND_BYTES:
+        refuse("command", f"longer than {MAX_COMMAND_BYTES} bytes", "put it into a script")
+    size = sum(len(name) + len(value) + 2 for name, value in spec.environment)
+    if size > MAX_ENVIRONMENT_BYTES:
+        refuse(
+            "environment",
+            f"has {size} bytes, more than the {MAX_ENVIRONMENT_BYTES} allowed",
+            "put large values into a file in the working directory",
+        )
+    for name, value in spec.environment:
+        if not name or "=" in name or "\0" in name + value:
+            refuse("environment", f"{name!r} cannot be a variable", "use NAME=value without NUL bytes")
+    for amount in ("cpu_m", "memory", "gpus", "lanes"):
+        if getattr(spec.resources, amount) < 0:
+            refuse(f"resources.{amount}", "must not be negative", "leave it out or give a positive amount")
+    if spec.min_workers < 1:
+        refuse("workers", f"needs at least 1, got {spec.min_workers}", "write --workers 1..4")
+    if spec.min_workers > spec.max_workers:
+        refuse(
+            "workers",
+            f"the minimum {spec.min_workers} is above the maximum {spec.max_workers}",
+            f"write --workers {spec.max_workers}..{spec.min_workers}",
+        )
+    if spec.max_workers > MAX_WORKERS:
+        refuse("workers", f"at most {MAX_WORKERS}, got {spec.max_workers}", "ask for fewer")
+    for limit in ("timeout_s", "queue_timeout_s", "estimate_s"):
+        value_s = getattr(spec, limit)
+        if value_s is not None and not 0 < value_s < 1e12:
+            refuse(limit, f"must be positive, got {value_s}", "leave it out for no limit")
+    if not 0 <= spec.grace_s <= 3600:
+        refuse("grace_s", f"must be 0 to 3600, got {spec.grace_s}", "leave it out for 10 s")
+    if not -1e9 <= spec.priority <= 1e9:
+        refuse("priority", f"is out of range: {spec.priority}", "use a small number")
+    if not 1 <= spec.retry.attempts <= 1000 or not 0 <= spec.retry.lost_attempts <= 1000:
+        refuse("retry.attempts", "must be 1 to 1000", "leave it out for one attempt")
+    if not (0 <= spec.retry.jitter <= 1 and spec.retry.factor >= 1 and 0 <= spec.retry.backoff_s < 1e9):
+        refuse("retry", "needs jitter 0..1, factor >= 1 and backoff >= 0", "leave them out")
+    if spec.network not in ("none", "bridge", "host"):
+        refuse("network", f"{spec.network!r} is not a policy", "use none, bridge or host")
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where one worker goes: the node and the GPU devices it gets there."""
+
+    node: NodeId
+    devices: tuple[int, ...] = ()

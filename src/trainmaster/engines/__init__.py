@@ -1,0 +1,1 @@
+"""What gives us nodes and carries calls to their agents."""

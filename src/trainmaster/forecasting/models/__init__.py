@@ -1,0 +1,1 @@
+"""Forecasting models, one per file; `registry` names them."""

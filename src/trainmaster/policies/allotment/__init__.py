@@ -1,0 +1,1 @@
+"""How many workers each elastic task gets, one policy per file."""

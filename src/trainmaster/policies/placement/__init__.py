@@ -1,0 +1,1 @@
+"""Which node a worker goes to, one policy per file."""

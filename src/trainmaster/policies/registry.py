@@ -1,0 +1,114 @@
+"""Every policy by name, and the profiles that combine them. Adding a policy is one file and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from trainmaster.domain.errors import UnknownPolicy, UnknownProfile
+from trainmaster.policies.allotment.fair import Fair
+from trainmaster.policies.allotment.fcfs import FcfsAllotment
+from trainmaster.policies.allotment.fixed import Fixed
+from trainmaster.policies.base import Allotment, Ordering, Placement, Preemption
+from trainmaster.policies.ordering.backfill import Backfill
+from trainmaster.policies.ordering.fcfs import Fcfs
+from trainmaster.policies.ordering.multi_queue import MultiQueue
+from trainmaster.policies.ordering.priority import Priority
+from trainmaster.policies.ordering.sjf import Sjf
+from trainmaster.policies.placement.binpack import Binpack
+from trainmaster.policies.placement.least_loaded import LeastLoaded
+from trainmaster.policies.placement.performance_index import PerformanceIndex
+from trainmaster.policies.placement.random import Random
+from trainmaster.policies.placement.round_robin import RoundRobin
+from trainmaster.policies.preemption import LowestPriority, NewestFirst, NoPreemption
+
+ORDERINGS: dict[str, Callable[[], Ordering]] = {
+    "fcfs": Fcfs,
+    "priority": Priority,
+    "multi_queue": MultiQueue,
+    "sjf": Sjf,
+    "backfill": Backfill,
+}
+ALLOTMENTS: dict[str, Callable[[], Allotment]] = {"fixed": Fixed, "fair": Fair, "fcfs": FcfsAllotment}
+PLACEMENTS: dict[str, Callable[[], Placement]] = {
+    "random": Random,
+    "round_robin": RoundRobin,
+    "least_loaded": LeastLoaded,
+    "performance_index": PerformanceIndex,
+    "binpack": Binpack,
+}
+PREEMPTIONS: dict[str, Callable[[], Preemption]] = {
+    "none": NoPreemption,
+    "newest_first": NewestFirst,
+    "lowest_priority": LowestPriority,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of policies, switchable while the service runs."""
+
+    name: str
+    ordering: str
+    allotment: str
+    placement: str
+    preemption: str
+    summary: str = ""
+
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "default", "multi_queue", "fair", "least_loaded", "newest_first",
+            "three priority queues, even shares, the least loaded node; the most urgent may interrupt",
+        ),
+        Profile(
+            "dtes", "priority", "fixed", "least_loaded", "none",
+            "as the DTES paper: by priority to the node under the least pressure",
+        ),
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """A profile with its policy objects."""
+
+    profile: Profile
+    ordering: Ordering
+    allotment: Allotment
+    placement: Placement
+    preemption: Preemption
+
+
+T = TypeVar("T")
+
+
+def _make(kind: str, table: Mapping[str, Callable[[], T]], name: str) -> T:
+    if name not in table:
+        raise UnknownPolicy(
+            f"there is no {kind} policy {name!r}", remedy=f"choose one of {', '.join(table)}", name=name
+        )
+    return table[name]()
+
+
+def build(profile: Profile) -> Policies:
+    """Raises UnknownPolicy for a name that is not registered."""
+    return Policies(
+        profile,
+        _make("ordering", ORDERINGS, profile.ordering),
+        _make("allotment", ALLOTMENTS, profile.allotment),
+        _make("placement", PLACEMENTS, profile.placement),
+        _make("preemption", PREEMPTIONS, profile.preemption),
+    )
+
+
+def named(name: str, profiles: Mapping[str, Profile] = PROFILES) -> Policies:
+    """Raises UnknownProfile."""
+    if name not in profiles:
+        raise UnknownProfile(
+            f"there is no profile {name!r}", remedy=f"choose one of {', '.join(profiles)}", name=name
+        )
+    return build(profiles[name])

@@ -1,0 +1,189 @@
+"""One scheduling cycle, in numbered steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from trainmaster.domain.commands import Launch
+from trainmaster.domain.history import RecordKind
+from trainmaster.domain.ids import NodeId, RunId
+from trainmaster.domain.lifecycle import Move, advance
+from trainmaster.domain.run import Run
+from trainmaster.domain.task import Assignment, Intent, Task, TaskKind
+from trainmaster.domain.units import NOTHING, Resources
+from trainmaster.policies.admission import may_start
+from trainmaster.policies.base import AllotmentView, Context
+from trainmaster.scheduler.attempts import stop_attempt
+from trainmaster.scheduler.backfill import protection
+from trainmaster.scheduler.launch import run_spec
+from trainmaster.scheduler.room import Guard, Room
+from trainmaster.scheduler.state import Change, moved
+
+
+def cycle(change: Change) -> bool:
+    """Start what can start. Returns True if a limit was reached and another cycle should follow at once."""
+    state, limits = change.state, change.state.limits
+    if not len(state.ready):
+        return False
+    room = Room(state)  # 1. snapshot
+    running = state.running_workers() if state.quotas else Counter()
+    guard: Guard | None = None
+    placed = tried = 0
+    for task_id in state.ready.walk():  # 2. rank: in the order of the policy, one lot at a time
+        task = state.tasks[task_id]
+        if not _admitted(change, task, running):  # 3. admit
+            continue
+        wanted = _allot(change, room, task, running)  # 4. allot
+        assignments = _place(change, room, task, wanted, guard)  # 5. place
+        if assignments:
+            _commit(change, task, assignments)  # 6. commit
+            running[task.spec.user] += len(assignments)
+            placed += 1
+        else:
+            if guard is None:
+                _preempt(change, room, task)  # 7. preempt
+                guard = protection(state, room, task, state.policies.ordering.discipline, change.now)
+                if guard is None:
+                    break
+            tried += 1
+        if placed >= limits.placements or tried >= limits.attempts or room.examined >= limits.examinations:
+            return placed > 0
+    return False
+
+
+def _admitted(change: Change, task: Task, running: Counter[str]) -> bool:
+    quota = change.state.quotas.get(task.spec.user)
+    return may_start(quota, running[task.spec.user], task.spec.min_workers)
+
+
+def _allot(change: Change, room: Room, task: Task, running: Counter[str]) -> int:
+    """How many workers to try for. A task that is not elastic does not trouble the policy."""
+    spec = task.spec
+    if not spec.elastic:
+        return spec.min_workers
+    state = change.state
+    elastic = [(other, other.workers) for other in state.running_tasks() if other.spec.elastic]
+    view = AllotmentView(change.now, elastic, (task,), {task.id: room.places(task)})
+    wanted = state.policies.allotment.allot(view).get(task.id, spec.min_workers)
+    quota = state.quotas.get(spec.user)
+    if quota is not None and quota.running_workers is not None:
+        wanted = min(wanted, quota.running_workers - running[spec.user])
+    return max(spec.min_workers, min(wanted, spec.max_workers))
+
+
+def _place(change: Change, room: Room, task: Task, wanted: int, guard: Guard | None) -> list[Assignment]:
+    """Nodes for as many workers as fit up to `wanted`; none at all if the minimum does not fit."""
+    placement = change.state.policies.placement
+    taken: list[Assignment] = []
+    for _ in range(wanted):
+        context = Context(change.now, change.salt(), len(room.views))
+        chosen = room.best(task, guard, placement, context)
+        if chosen is None:
+            break
+        taken.append(room.take(task, chosen))
+    if len(taken) >= task.spec.min_workers:
+        return taken
+    for assignment in reversed(taken):
+        room.give_back(task, assignment)
+    return []
+
+
+def _commit(change: Change, task: Task, assignments: list[Assignment]) -> None:
+    state = change.state
+    nodes = sorted({assignment.node for assignment in assignments})
+    policies = state.policies
+    where = nodes[0] if len(nodes) == 1 else f"{len(nodes)} nodes"
+    reason = f"{policies.placement.name} chose {where}"
+    if task.spec.elastic:
+        reason += f"; {policies.allotment.name} gave {len(assignments)} of {task.spec.max_workers} workers"
+    task = moved(
+        task,
+        state=advance(task.state, Move.ACCEPT),
+        attempt=task.attempt + 1,
+        workers=len(assignments),
+        accepted_at=change.now,
+        not_before=0.0,
+        preempting=False,
+        exit_code=None,
+        reason=reason,
+    )
+    state.runs[task.id] = {}
+    runs = [
+        change.run(
+            Run(
+                RunId(task.id, task.attempt, rank),
+                assignment.node,
+                task.spec.resources,
+                devices=assignment.devices,
+                launched_at=change.now,
+            )
+        )
+        for rank, assignment in enumerate(assignments)
+    ]
+    change.task(task)
+    change.record(
+        RecordKind.TASK_ACCEPTED, task, assignments[0].node, reason, workers=task.workers, nodes=nodes
+    )
+    change.out.commands.extend(Launch(run.node, run_spec(state, task, run)) for run in runs)
+
+
+def _preempt(change: Change, room: Room, task: Task) -> None:
+    """Interrupt as few as possible, in the policy's order, so that the task fits once they are gone."""
+    state = change.state
+    if not state.policies.preemption.may(task):
+        return
+    if task.preempting and any(t.intent is Intent.INTERRUPT for t in map(state.tasks.get, state.runs) if t):
+        return  # those it interrupted are not gone yet
+    yielding = [
+        other
+        for other in state.policies.preemption.order(task, state.running_tasks())
+        if other.spec.preemptible and other.spec.kind is not TaskKind.FUNCTION
+    ]
+    if not yielding:
+        return
+    able = {room.views[at].id for at in room.able(task)}
+    freed = _already_yielding(change, able)
+    victims: list[Task] = []
+    for other in yielding:
+        if _would_fit(room, task, freed, able):
+            break
+        if any(run.node in able for run in state.runs[other.id].values()):
+            _add_resources(freed, change, other, able, 1)
+            victims.append(other)
+    if not _would_fit(room, task, freed, able):
+        return
+    for other in list(victims):  # the first taken may have become unnecessary by the later ones
+        _add_resources(freed, change, other, able, -1)
+        if _would_fit(room, task, freed, able):
+            victims.remove(other)
+        else:
+            _add_resources(freed, change, other, able, 1)
+    for other in victims:
+        stop_attempt(change, other, Intent.INTERRUPT, f"by {task.id} ({task.urgency.name.lower()})")
+    names = ", ".join(other.id for other in victims)
+    change.task(moved(task, preempting=True, reason=f"{state.policies.preemption.name} interrupts {names}"))
+
+
+def _already_yielding(change: Change, able: set[NodeId]) -> dict[NodeId, Resources]:
+    freed: dict[NodeId, Resources] = {}
+    for task_id in change.state.runs:
+        other = change.state.tasks[task_id]
+        if other.intent is not Intent.NONE:
+            _add_resources(freed, change, other, able, 1)
+    return freed
+
+
+def _add_resources(
+    freed: dict[NodeId, Resources], change: Change, task: Task, able: set[NodeId], sign: int
+) -> None:
+    for run in change.state.runs[task.id].values():
+        if run.live and run.node in able:
+            freed[run.node] = freed.get(run.node, NOTHING) + run.resources * sign
+
+
+def _would_fit(room: Room, task: Task, freed: dict[NodeId, Resources], able: set[NodeId]) -> bool:
+    need, left = task.spec.resources, task.spec.min_workers
+    for view in room.with_freed(freed):
+        if view.id in able:
+            left -= min(need.times_fitting(view.free), left)
+    return left <= 0

@@ -1,0 +1,80 @@
+"""What must hold after every step, whatever happened."""
+
+from __future__ import annotations
+
+from trainmaster.domain.errors import InvariantBroken
+from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
+from trainmaster.domain.task import Intent
+from trainmaster.scheduler.ends import expected_end
+from trainmaster.scheduler.state import State
+
+
+def check(state: State) -> None:
+    """Raise InvariantBroken, naming the rule and the culprit. Looks at everything: for tests and `doctor`."""
+
+    def must(holds: bool, rule: str, culprit: object) -> None:
+        if not holds:
+            raise InvariantBroken(f"{rule}: {culprit}", rule=rule, culprit=str(culprit))
+
+    for task in state.tasks.values():
+        must(task.state not in ENDED, "ended tasks leave the state", task.id)
+        live = task.id in state.runs
+        must(live == (task.state in OCCUPYING), "exactly occupying tasks have runs", (task.id, task.state))
+        if live:
+            runs = state.runs[task.id]
+            must(any(run.live for run in runs.values()), "an attempt has a live run until it ends", task.id)
+            must(
+                all(run.id.attempt == task.attempt for run in runs.values()),
+                "runs are of the current attempt",
+                task.id,
+            )
+            must(sorted(runs) == list(range(task.workers)), "ranks are 0..workers-1", (task.id, sorted(runs)))
+            must(
+                task.spec.min_workers <= task.workers <= task.spec.max_workers,
+                "worker count within bounds",
+                (task.id, task.workers),
+            )
+            if task.intent is not Intent.NONE:
+                must(
+                    all(run.stopping or not run.live for run in runs.values()),
+                    "a task being stopped has all its runs stopping",
+                    task.id,
+                )
+        else:
+            must(task.intent is Intent.NONE, "only attempts can be stopped", task.id)
+        could_start = task.state in (TaskState.QUEUED, TaskState.INTERRUPTED)
+        if task.id in state.ready:
+            must(could_start, "only startable tasks are ready", (task.id, task.state))
+        elif could_start:
+            must(task.not_before > 0, "startable tasks are ready unless backing off", task.id)
+        must(
+            (task.id in state.waiting.get(task.spec.user, set())) == (task.state in WAITING),
+            "the index of waiting tasks is true",
+            task.id,
+        )
+        must(
+            (state.active.get(task.id) == task) == (live and task.intent is Intent.NONE),
+            "the index of active tasks is true",
+            task.id,
+        )
+        if task.state is TaskState.BLOCKED:
+            must(bool(state.missing.get(task.id)), "blocked tasks wait for something", task.id)
+    ends = list(state.ends)
+    must(ends == sorted(ends), "expected ends are sorted", ends[:3])
+    expected = {(e, t.id) for t in state.active.values() if (e := expected_end(t)) is not None}
+    must(set(ends) == expected, "every active task with an estimate has its end", len(ends))
+    for task_id in state.ready:
+        must(task_id in state.tasks, "ready tasks exist", task_id)
+    for node_id, here_runs in state.on_node.items():
+        for run_id, run in here_runs.items():
+            must(run.live, "only live runs are on nodes", run_id)
+            must(state.runs.get(run_id.task, {}).get(run_id.rank) == run, "both indexes agree", run_id)
+        node = state.nodes.get(node_id)
+        if node is not None:
+            must(state.used(node_id).fits(node.capacity), "no node is over-allotted", node_id)
+            devices = [device for run in here_runs.values() for device in run.devices]
+            must(len(devices) == len(set(devices)), "no GPU is given twice", (node_id, devices))
+    for task_id, by_rank in state.runs.items():
+        for run in by_rank.values():
+            here = run.id in state.on_node.get(run.node, {})
+            must(here == run.live, "live runs are on their node", (task_id, run.id))

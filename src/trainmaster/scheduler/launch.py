@@ -1,0 +1,56 @@
+"""From an accepted task to the orders for its nodes."""
+
+from __future__ import annotations
+
+from trainmaster.domain.run import Run, RunSpec
+from trainmaster.domain.task import Task
+from trainmaster.scheduler.state import Limits, State
+
+
+def run_spec(state: State, task: Task, run: Run) -> RunSpec:
+    """The orders for one worker. A function of recorded facts only, so it can be issued again after a crash.
+
+    Several workers get torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) unless
+    the task sets them itself.
+    """
+    spec = task.spec
+    environment = spec.environment
+    if task.workers > 1:
+        given = {name for name, _ in environment}
+        defaults = _meeting_point(state, task, run)
+        environment = tuple(pair for pair in defaults if pair[0] not in given) + environment
+    return RunSpec(
+        id=run.id,
+        kind=spec.kind,
+        command=spec.command,
+        function=spec.function,
+        arguments=spec.arguments,
+        image=spec.image,
+        directory=spec.directory,
+        volumes=spec.volumes,
+        environment=environment,
+        network=spec.network,
+        resources=spec.resources,
+        devices=run.devices,
+        grace_s=spec.grace_s,
+        priority=(int(task.urgency), task.priority),
+        world_size=task.workers,
+    )
+
+
+def _meeting_point(state: State, task: Task, run: Run) -> tuple[tuple[str, str], ...]:
+    siblings = state.runs[task.id]
+    first = state.nodes.get(siblings[0].node)
+    local_rank = sum(other.node == run.node for rank, other in siblings.items() if rank < run.id.rank)
+    return (
+        ("RANK", str(run.id.rank)),
+        ("LOCAL_RANK", str(local_rank)),
+        ("WORLD_SIZE", str(task.workers)),
+        ("MASTER_ADDR", first.address if first else "127.0.0.1"),
+        ("MASTER_PORT", str(meeting_port(state.limits, task))),
+    )
+
+
+def meeting_port(limits: Limits, task: Task) -> int:
+    """Where the workers of this attempt meet. Differs between neighbours in time, since both numbers rise."""
+    return limits.port_base + (task.seq * 7 + task.attempt) % limits.port_count

@@ -1,0 +1,400 @@
+"""What each event does to the state. One function per event; `react` is the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from trainmaster.domain.cluster import NodeState
+from trainmaster.domain.commands import Forget, Launch, Stop
+from trainmaster.domain.errors import TaskEnded, UnknownNode, UnknownTask
+from trainmaster.domain.events import (
+    CancelRequested,
+    DrainRequested,
+    Event,
+    NodeFellSilent,
+    NodeJoined,
+    NodeMeasured,
+    NodeReturned,
+    NodeVanished,
+    PriorityRequested,
+    ProfileSwitched,
+    ProgressReported,
+    QuotaChanged,
+    RunReported,
+    TaskSubmitted,
+)
+from trainmaster.domain.history import RecordKind
+from trainmaster.domain.ids import NodeId, TaskId
+from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
+from trainmaster.domain.run import Exit, Fault, Run, RunReport, RunState, settled
+from trainmaster.domain.task import Intent, Task, TaskKind, TaskSpec
+from trainmaster.policies.admission import check_placeable, check_quota
+from trainmaster.policies.registry import named
+from trainmaster.scheduler.attempts import conclude, finish, moved_run, stop_attempt
+from trainmaster.scheduler.launch import run_spec
+from trainmaster.scheduler.state import Change, Progress, arm, moved
+from trainmaster.scheduler.timers import Timer, TimerKind
+
+
+def react(change: Change, event: Event) -> None:
+    """Apply one event. Raises a TrainmasterError, with nothing changed, if a request must be refused."""
+    _REACTIONS[type(event)](change, event)
+
+
+# --- requests of users -------------------------------------------------------------------------------------
+
+
+def on_submitted(change: Change, event: TaskSubmitted) -> None:
+    state, spec = change.state, event.spec
+    check_quota(spec, state.quotas.get(spec.user), state.waiting_tasks(spec.user))
+    _check_placeable(change, spec)
+    missing = _unmet(change, spec.after)
+    task = Task(
+        id=event.id,
+        seq=state.next_seq,
+        spec=spec,
+        state=TaskState.SUBMITTED,
+        submitted_at=change.now,
+        urgency=spec.urgency,
+        priority=spec.priority,
+    )
+    urgency, priority = state.policies.ordering.adjust(task)
+    if urgency > spec.urgency:
+        task = replace(task, urgency=urgency, priority=priority)
+    elif urgency < spec.urgency:
+        # Urgent, but with less than the threshold: it was asked for as urgent, so it starts at the threshold.
+        task = replace(task, priority=priority)
+    state.next_seq += 1
+    if missing:
+        names = ", ".join(sorted(missing)[:3])
+        task = replace(task, state=advance(task.state, Move.HOLD), reason=f"waits for {names}")
+        state.missing[task.id] = missing
+        for dependency in missing:
+            state.dependants.setdefault(dependency, set()).add(task.id)
+    else:
+        task = replace(task, state=advance(task.state, Move.ADMIT), queued_at=change.now)
+    change.out.new_tasks.add(task.id)
+    change.record(RecordKind.TASK_SUBMITTED, task, reason=f"by {spec.user}")
+    if missing:
+        change.record(RecordKind.TASK_BLOCKED, task, reason=task.reason)
+    change.task(task)
+    if spec.queue_timeout_s is not None:
+        arm(change, task)
+
+
+def _check_placeable(change: Change, spec: TaskSpec) -> None:
+    """Remembers the shapes that fit, so that a bulk of like tasks asks the nodes once."""
+    shape = (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER, spec.min_workers)
+    if shape not in change.state.placeable:
+        check_placeable(spec, (n for n in change.state.nodes.values() if n.state is not NodeState.GONE))
+        change.state.placeable.add(shape)
+
+
+def _unmet(change: Change, after: tuple[TaskId, ...]) -> set[TaskId]:
+    """Dependencies that have not succeeded yet. One that is unknown or ended badly refuses the submission."""
+    missing = set()
+    for dependency in after:
+        if dependency in change.state.tasks:
+            missing.add(dependency)
+        elif dependency not in change.state.ended:
+            raise UnknownTask(f"there is no task {dependency} to wait for", task=dependency)
+        elif not change.state.ended[dependency]:
+            raise TaskEnded(
+                f"{dependency}, to be waited for, has already ended badly",
+                remedy="submit the dependency again first",
+                task=dependency,
+            )
+    return missing
+
+
+def on_cancel(change: Change, event: CancelRequested) -> None:
+    task = _live(change, event.task)
+    reason = f"cancelled by {event.by}"
+    if task.state in OCCUPYING:
+        if task.intent is Intent.CANCEL:
+            return
+        stop_attempt(change, task, Intent.CANCEL, reason)
+    else:
+        finish(change, task, Move.CANCEL, reason)
+
+
+def on_priority(change: Change, event: PriorityRequested) -> None:
+    task = _live(change, event.task)
+    period = change.state.limits.priority_period_s
+    if event.bumps:
+        if task.bumps == 0:
+            change.state.timers.set(Timer(change.now + period, TimerKind.PRIORITY_PERIOD, task.id, 0))
+        task = moved(task, bumps=task.bumps + event.bumps)
+    if event.value is not None or event.urgency is not None:
+        task = moved(
+            task,
+            priority=task.priority if event.value is None else event.value,
+            urgency=task.urgency if event.urgency is None else event.urgency,
+        )
+        change.record(RecordKind.PRIORITY_CHANGED, task, reason=f"by {event.by}", **_standing(task))
+    change.task(task)
+
+
+def _standing(task: Task) -> dict[str, Any]:
+    return {"urgency": task.urgency.name.lower(), "priority": task.priority}
+
+
+def on_profile(change: Change, event: ProfileSwitched) -> None:
+    state = change.state
+    before = state.policies.profile.name
+    state.policies = named(event.name, state.profiles)
+    state.ready.rekey(state.tasks.__getitem__, state.policies.ordering.key)
+    state.unsettled = True
+    change.out.settings["profile"] = event.name
+    change.record(RecordKind.PROFILE_SWITCHED, reason=f"from {before} to {event.name} by {event.by}")
+
+
+def on_quota(change: Change, event: QuotaChanged) -> None:
+    change.state.quotas[event.quota.user] = event.quota
+    change.state.unsettled = True
+    change.out.quotas.append(event.quota)
+    change.record(
+        RecordKind.QUOTA_CHANGED,
+        reason=f"of {event.quota.user} by {event.by}",
+        running_workers=event.quota.running_workers,
+        queued_tasks=event.quota.queued_tasks,
+    )
+
+
+def on_drain(change: Change, event: DrainRequested) -> None:
+    node = change.state.nodes.get(event.node)
+    if node is None:
+        raise UnknownNode(f"there is no node {event.node}", node=event.node)
+    if event.drain and node.state is NodeState.UP:
+        change.node(replace(node, state=NodeState.DRAINING))
+        change.record(RecordKind.NODE_DRAINING, node=node.id, reason=f"by {event.by}")
+    elif not event.drain and node.state is NodeState.DRAINING:
+        change.node(replace(node, state=NodeState.UP))
+        change.record(RecordKind.NODE_WOKEN, node=node.id, reason=f"by {event.by}")
+
+
+def _live(change: Change, task_id: TaskId) -> Task:
+    task = change.state.tasks.get(task_id)
+    if task is None:
+        raise TaskEnded(f"{task_id} has ended or never existed", task=task_id)
+    return task
+
+
+# --- news of nodes -----------------------------------------------------------------------------------------
+
+
+def on_joined(change: Change, event: NodeJoined) -> None:
+    """Reconcile: what the node holds against what we have recorded of it."""
+    state, node = change.state, event.node
+    known = state.nodes.get(node.id)
+    if known is not None and known.state is NodeState.DRAINING:
+        node = replace(node, state=NodeState.DRAINING)
+    change.node(node)
+    change.record(RecordKind.NODE_JOINED, node=node.id, reason=node.capacity.describe())
+    held = {report.id for report in event.runs}
+    ours = list(state.on_node.get(node.id, {}).values())
+    for report in event.runs:
+        on_reported(change, RunReported(node.id, report))
+    for run in ours:
+        run = state.on_node.get(node.id, {}).get(run.id, run)
+        if not run.live:
+            continue
+        if run.id not in held:
+            if run.state is RunState.LAUNCHING and not run.stopping:
+                task = state.tasks[run.id.task]
+                change.out.commands.append(Launch(node.id, run_spec(state, task, run)))
+            elif run.state is RunState.LAUNCHING:
+                _ended(change, run, Exit(None, Fault.NEVER_STARTED, "stopped before it was launched"))
+            else:
+                _lost(change, run, f"{node.id} came back without it")
+        elif run.stopping:
+            change.out.commands.append(Stop(node.id, run.id, state.tasks[run.id.task].spec.grace_s))
+
+
+def on_measured(change: Change, event: NodeMeasured) -> None:
+    node = change.state.nodes.get(event.node)
+    if node is None:
+        return
+    index = node.index if event.index is None else event.index
+    change.quietly(replace(node, gauges=event.gauges, index=index, seen_at=change.now))
+
+
+def on_silent(change: Change, event: NodeFellSilent) -> None:
+    node = change.state.nodes.get(event.node)
+    if node is not None and node.state in (NodeState.UP, NodeState.DRAINING):
+        change.node(replace(node, state=NodeState.SUSPECT))
+        change.record(RecordKind.NODE_SUSPECT, node=node.id, reason="it does not answer")
+
+
+def on_returned(change: Change, event: NodeReturned) -> None:
+    node = change.state.nodes.get(event.node)
+    if node is not None and node.state is NodeState.SUSPECT:
+        change.node(replace(node, state=NodeState.UP))
+        change.record(RecordKind.NODE_RETURNED, node=node.id)
+
+
+def on_vanished(change: Change, event: NodeVanished) -> None:
+    node = change.state.nodes.get(event.node)
+    if node is None or node.state is NodeState.GONE:
+        return
+    change.node(replace(node, state=NodeState.GONE))
+    change.record(RecordKind.NODE_GONE, node=node.id)
+    for run in list(change.state.on_node.get(node.id, {}).values()):
+        _lost(change, run, f"{node.id} is gone")
+
+
+# --- news of runs ------------------------------------------------------------------------------------------
+
+
+def on_reported(change: Change, event: RunReported) -> None:
+    """One worker's present. A superseded attempt's report is refused and its worker stopped or forgotten."""
+    report = event.report
+    task = change.state.tasks.get(report.id.task)
+    run = change.state.runs.get(report.id.task, {}).get(report.id.rank)
+    if task is None or run is None or run.id != report.id or run.node != event.node:
+        _refuse(change, event.node, report)
+        return
+    if not run.live:
+        change.out.commands.append(Forget(event.node, report.id))
+        return
+    if report.state is RunState.LAUNCHING or (
+        report.state is run.state and report.started_at == run.started_at
+    ):
+        return
+    if report.state is RunState.EXITED:
+        assert report.exit is not None
+        run = settled(run, report)
+        if run.started_at is not None and task.started_at is None:
+            # It was over before we heard that it had begun: the start still belongs into the books.
+            task = _started(change, task, run.started_at, short=len(change.state.runs[task.id]) == 1)
+        change.out.commands.append(Forget(event.node, report.id))
+        _ended(change, run, report.exit)
+    elif report.state is RunState.LOST:
+        change.out.commands.append(Forget(event.node, report.id))
+        _lost(change, settled(run, report), report.exit.detail if report.exit else "nobody saw it end")
+    else:
+        change.run(settled(run, report))
+        _progressed(change, task, report)
+
+
+def _refuse(change: Change, node: NodeId, report: RunReport) -> None:
+    if report.state in (RunState.EXITED, RunState.LOST):
+        change.out.commands.append(Forget(node, report.id))
+        return
+    change.out.commands.append(Stop(node, report.id, 0.0))
+    change.record(
+        RecordKind.REPORT_REFUSED,
+        node=node,
+        reason=f"{report.id} is not the current attempt",
+        run=str(report.id),
+    )
+
+
+def _progressed(change: Change, task: Task, report: RunReport) -> None:
+    runs = change.state.runs[task.id]
+    if report.state is RunState.PREPARING and task.state is TaskState.ACCEPTED:
+        change.task(moved(task, state=advance(task.state, Move.PREPARE)))
+        change.record(RecordKind.TASK_PREPARING, task, runs[report.id.rank].node)
+    elif report.state is RunState.RUNNING and all(run.state is RunState.RUNNING for run in runs.values()):
+        started = max(run.started_at or change.now for run in runs.values())
+        _started(change, task, started)
+
+
+def _started(change: Change, task: Task, at: float, short: bool = False) -> Task:
+    """`short`: its end is known, too, and will be the next record, which says all this one would."""
+    if task.state not in (TaskState.ACCEPTED, TaskState.PREPARING, TaskState.RESIZING):
+        return task
+    task = moved(
+        task,
+        state=advance(task.state, Move.START),
+        started_at=task.started_at if task.state is TaskState.RESIZING else at,
+        first_started_at=task.first_started_at if task.first_started_at is not None else at,
+    )
+    change.task(task)
+    if short:
+        return task
+    if task.spec.timeout_s is not None:
+        arm(change, task)
+    node = change.state.runs[task.id][0].node
+    change.record(RecordKind.TASK_STARTED, task, node, workers=task.workers)
+    return task
+
+
+def _ended(change: Change, run: Run, exit_: Exit) -> None:
+    """A worker is gone and we know how."""
+    change.run(moved_run(run, state=RunState.EXITED, exit=exit_, ended_at=run.ended_at or change.now))
+    task = change.state.tasks[run.id.task]
+    if any(sibling.live for sibling in change.state.runs[task.id].values()):
+        if not exit_.ok and task.intent is Intent.NONE:
+            stop_attempt(
+                change, task, Intent.RETRY, f"worker {run.id.rank} ended: {exit_.fault or exit_.code}"
+            )
+        return
+    conclude(change, task)
+
+
+def _lost(change: Change, run: Run, detail: str) -> None:
+    """A worker is gone and nobody knows how."""
+    exit_ = Exit(None, Fault.VANISHED, detail)
+    change.run(moved_run(run, state=RunState.LOST, exit=exit_, ended_at=change.now))
+    task = change.state.tasks[run.id.task]
+    if any(sibling.live for sibling in change.state.runs[task.id].values()):
+        if task.intent is Intent.NONE:
+            stop_attempt(change, task, Intent.RETRY, f"worker {run.id.rank} is lost: {detail}")
+        return
+    conclude(change, task)
+
+
+def on_progress(change: Change, event: ProgressReported) -> None:
+    """Only the leading worker of the current attempt speaks for the task."""
+    task = change.state.tasks.get(event.run.task)
+    if task is not None and event.run.attempt == task.attempt and event.run.rank == 0:
+        before = change.state.progress.get(task.id)
+        metrics = {**(before.metrics if before else {}), **event.metrics}
+        change.state.progress[task.id] = Progress(event.time, event.step, metrics)
+
+
+# --- timers ------------------------------------------------------------------------------------------------
+
+
+def on_timer(change: Change, timer: Timer) -> None:
+    """A timer is due. Void if the situation it was set in has passed."""
+    task = change.state.tasks.get(timer.task)
+    if task is None or task.state in ENDED:
+        return
+    if timer.kind is TimerKind.ATTEMPT_TIMEOUT:
+        if task.attempt == timer.stamp and task.state in OCCUPYING and task.intent is Intent.NONE:
+            stop_attempt(change, task, Intent.TIMEOUT, f"timeout of {task.spec.timeout_s:g} s")
+    elif timer.kind is TimerKind.QUEUE_TIMEOUT:
+        if task.first_started_at is None and task.state is TaskState.QUEUED:
+            finish(
+                change, task, Move.FAIL, f"waited longer than {task.spec.queue_timeout_s:g} s in the queue"
+            )
+        elif task.state is TaskState.BLOCKED:
+            finish(change, task, Move.CANCEL, f"waited longer than {task.spec.queue_timeout_s:g} s")
+    elif timer.kind is TimerKind.BACKOFF_OVER:
+        if task.attempt == timer.stamp and task.state is TaskState.QUEUED:
+            change.task(task)
+    elif task.bumps:
+        urgency, priority = change.state.policies.ordering.adjust(task)
+        task = change.task(moved(task, urgency=urgency, priority=priority, bumps=0))
+        change.record(RecordKind.PRIORITY_CHANGED, task, reason="by request", **_standing(task))
+
+
+_REACTIONS: dict[type, Callable[[Change, Any], None]] = {
+    TaskSubmitted: on_submitted,
+    CancelRequested: on_cancel,
+    PriorityRequested: on_priority,
+    ProfileSwitched: on_profile,
+    QuotaChanged: on_quota,
+    DrainRequested: on_drain,
+    NodeJoined: on_joined,
+    NodeMeasured: on_measured,
+    NodeFellSilent: on_silent,
+    NodeReturned: on_returned,
+    NodeVanished: on_vanished,
+    RunReported: on_reported,
+    ProgressReported: on_progress,
+}

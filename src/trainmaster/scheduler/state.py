@@ -1,0 +1,264 @@
+"""The present of the whole system, and what one step changes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from trainmaster.domain.cluster import Node, Quota
+from trainmaster.domain.commands import Command
+from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.history import Record, RecordKind
+from trainmaster.domain.ids import NodeId, RunId, TaskId
+from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
+from trainmaster.domain.replacing import replacer
+from trainmaster.domain.run import Run
+from trainmaster.domain.task import Intent, Task
+from trainmaster.domain.units import NOTHING, Resources
+from trainmaster.policies.base import NodeView
+from trainmaster.policies.registry import PROFILES, Policies, Profile, named
+from trainmaster.scheduler.ends import Ends
+from trainmaster.scheduler.ready import Ready
+from trainmaster.scheduler.timers import Timer, TimerKind, Timers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on the work of one step, so that a decision never takes long. Counts, not seconds."""
+
+    placements: int = 512  # tasks started in one cycle; the rest follow in the next
+    attempts: int = 512  # lots tried in one cycle that found no room
+    examinations: int = 40_000  # nodes looked at in one cycle
+    priority_period_s: float = 1.0  # RLPTO's priority update period
+    port_base: int = 20_000  # first of the ports that workers of one task meet on
+    port_count: int = 12_000
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The latest report of a task's leading worker."""
+
+    time: float
+    step: float
+    metrics: dict[str, float]
+
+
+@dataclass(slots=True)
+class State:
+    """Live tasks with their live attempts, and the nodes. Ended tasks leave; the store keeps them.
+
+    Nothing here counts resources: what is free is computed from the live runs (`used`).
+    """
+
+    seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+    profiles: dict[str, Profile] = field(default_factory=lambda: dict(PROFILES))
+    policies: Policies = field(default_factory=lambda: named("default"))
+    next_seq: int = 1
+    tasks: dict[TaskId, Task] = field(default_factory=dict)
+    runs: dict[TaskId, dict[int, Run]] = field(default_factory=dict)  # of the current attempt, by rank
+    nodes: dict[NodeId, Node] = field(default_factory=dict)
+    on_node: dict[NodeId, dict[RunId, Run]] = field(default_factory=dict)  # the live runs again, by node
+    quotas: dict[str, Quota] = field(default_factory=dict)
+    ready: Ready = field(default_factory=Ready)
+    dependants: dict[TaskId, set[TaskId]] = field(default_factory=dict)  # who waits for a task to end
+    missing: dict[TaskId, set[TaskId]] = field(default_factory=dict)  # what a blocked task still waits for
+    ended: dict[TaskId, bool] = field(default_factory=dict)  # dependencies known to have ended: well or not
+    active: dict[TaskId, Task] = field(default_factory=dict)  # with a live attempt nobody is stopping
+    ends: Ends = field(default_factory=Ends)  # when the active ones should end, by their estimates
+    waiting: dict[str, set[TaskId]] = field(default_factory=dict)  # by user: not started, or waits again
+    timers: Timers = field(default_factory=Timers)
+    progress: dict[TaskId, Progress] = field(default_factory=dict)
+    views: dict[NodeId, NodeView] = field(default_factory=dict)  # what `room` made of a node; void on change
+    able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
+    placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
+    unsettled: bool = True  # something changed that a cycle could act upon
+    decisions: int = 0  # numbers decisions, to salt chance
+
+    def used(self, node: NodeId) -> Resources:
+        """What the live runs on a node hold."""
+        runs = self.on_node.get(node)
+        return sum((run.resources for run in runs.values()), NOTHING) if runs else NOTHING
+
+    def busy_devices(self, node: NodeId) -> set[int]:
+        return {device for run in self.on_node.get(node, {}).values() for device in run.devices}
+
+    def running_workers(self) -> Counter[str]:
+        """Workers of live attempts by user."""
+        count: Counter[str] = Counter()
+        for task, runs in self.runs.items():
+            count[self.tasks[task].spec.user] += len(runs)
+        return count
+
+    def waiting_tasks(self, user: str) -> int:
+        """Tasks of one user that have not started or wait again."""
+        return len(self.waiting.get(user, ()))
+
+    def running_tasks(self) -> list[Task]:
+        """Tasks with a live attempt that nobody is stopping."""
+        return list(self.active.values())
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a step changed, in the form the edges need: rows to store, then commands to carry out."""
+
+    new_tasks: set[TaskId] = field(default_factory=set)
+    tasks: dict[TaskId, Task] = field(default_factory=dict)
+    runs: dict[RunId, Run] = field(default_factory=dict)
+    nodes: dict[NodeId, Node] = field(default_factory=dict)
+    quotas: list[Quota] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    refused: dict[int, TrainmasterError] = field(default_factory=dict)  # by position in the list of events
+    again: bool = False  # the cycle reached a limit: step again at once
+    wake_at: float | None = None  # when the next timer is due
+
+
+@dataclass(slots=True)
+class Change:
+    """The one way to write to the state: every setter keeps the indexes true and notes what changed."""
+
+    state: State
+    out: Outcome
+    now: float
+
+    def task(self, task: Task) -> Task:
+        """Store a task's new value, and keep the ready queue in step with it."""
+        state = self.state
+        self.out.tasks[task.id] = task
+        if task.state in OCCUPYING and task.intent is Intent.NONE:
+            state.active[task.id] = task
+            state.ends.put(task)
+        elif state.active.pop(task.id, None) is not None:
+            state.ends.remove(task.id)
+        if task.state in WAITING:
+            state.waiting.setdefault(task.spec.user, set()).add(task.id)
+        else:
+            state.waiting.get(task.spec.user, set()).discard(task.id)
+        if task.state in ENDED:
+            state.tasks.pop(task.id, None)
+            state.ready.remove(task.id)
+            state.progress.pop(task.id, None)
+            state.unsettled = True
+            return task
+        state.tasks[task.id] = task
+        if task.state in (TaskState.QUEUED, TaskState.INTERRUPTED) and task.not_before <= self.now:
+            state.ready.put(task, state.policies.ordering.key(task))
+            state.unsettled = True
+        else:
+            state.ready.remove(task.id)
+        return task
+
+    def run(self, run: Run) -> Run:
+        """Store a run's new value. One that is over leaves the indexes, which is what frees its resources."""
+        state = self.state
+        self.out.runs[run.id] = run
+        state.views.pop(run.node, None)
+        if run.live:
+            state.runs.setdefault(run.id.task, {})[run.id.rank] = run
+            state.on_node.setdefault(run.node, {})[run.id] = run
+        else:
+            siblings = state.runs.get(run.id.task)
+            if siblings is not None:
+                siblings[run.id.rank] = run
+            state.on_node.get(run.node, {}).pop(run.id, None)
+            state.unsettled = True
+        return run
+
+    def attempt_over(self, task: TaskId) -> None:
+        """Drop the runs of an attempt, all of which have ended."""
+        self.state.runs.pop(task, None)
+
+    def node(self, node: Node) -> Node:
+        self.out.nodes[node.id] = node
+        self.state.nodes[node.id] = node
+        self.state.views.pop(node.id, None)
+        self.state.able.clear()
+        self.state.placeable.clear()
+        self.state.unsettled = True
+        return node
+
+    def quietly(self, node: Node) -> None:
+        """A node's measurements changed: no decision depends on it, nothing needs storing."""
+        self.state.nodes[node.id] = node
+        self.state.views.pop(node.id, None)
+
+    def record(
+        self,
+        kind: RecordKind,
+        task: Task | None = None,
+        node: NodeId | None = None,
+        reason: str = "",
+        **detail: object,
+    ) -> None:
+        self.out.records.append(
+            Record(
+                self.now,
+                kind,
+                task.id if task else None,
+                task.attempt if task else None,
+                node,
+                reason,
+                detail,
+            )
+        )
+
+    def salt(self) -> int:
+        self.state.decisions += 1
+        return self.state.decisions
+
+
+def restore(
+    state: State,
+    tasks: Iterable[Task],
+    runs: Iterable[Run],
+    quotas: Iterable[Quota],
+    ended: dict[TaskId, bool],
+    now: float,
+) -> None:
+    """Fill an empty state with what the store knows, after a restart. Nodes join later and are reconciled."""
+    out = Outcome()
+    change = Change(state, out, now)
+    state.ended.update(ended)
+    for quota in quotas:
+        state.quotas[quota.user] = quota
+    by_task = {task.id: task for task in tasks}
+    state.tasks.update(by_task)
+    for run in runs:
+        task = by_task.get(run.id.task)
+        if task is not None and run.id.attempt == task.attempt:
+            state.runs.setdefault(task.id, {})[run.id.rank] = run
+            if run.live:
+                state.on_node.setdefault(run.node, {})[run.id] = run
+    for task in by_task.values():
+        state.next_seq = max(state.next_seq, task.seq + 1)
+        if task.state is TaskState.BLOCKED:
+            missing = {dep for dep in task.spec.after if dep in by_task}
+            state.missing[task.id] = missing
+            for dep in missing:
+                state.dependants.setdefault(dep, set()).add(task.id)
+        change.task(task)
+        arm(change, task)
+
+
+def arm(change: Change, task: Task) -> None:
+    """Set every timer the task's present situation calls for."""
+    timers, now = change.state.timers, change.now
+    if task.bumps:
+        due = now + change.state.limits.priority_period_s
+        timers.set(Timer(due, TimerKind.PRIORITY_PERIOD, task.id, task.bumps))
+    if task.state is TaskState.QUEUED and task.not_before > now:
+        timers.set(Timer(task.not_before, TimerKind.BACKOFF_OVER, task.id, task.attempt))
+    if task.spec.queue_timeout_s is not None and task.first_started_at is None:
+        due = task.submitted_at + task.spec.queue_timeout_s
+        timers.set(Timer(due, TimerKind.QUEUE_TIMEOUT, task.id, 0))
+    if task.spec.timeout_s is not None and task.started_at is not None and task.id in change.state.runs:
+        due = task.started_at + task.spec.timeout_s
+        timers.set(Timer(due, TimerKind.ATTEMPT_TIMEOUT, task.id, task.attempt))
+
+
+# A task with some fields changed.
+moved = replacer(Task)

@@ -1,0 +1,34 @@
+"""The whole scheduler behind one function. The live service and the simulator both call it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.events import Event
+from trainmaster.scheduler.cycle import cycle
+from trainmaster.scheduler.reactor import on_timer, react
+from trainmaster.scheduler.state import Change, Outcome, State
+
+
+def step(state: State, events: Sequence[Event], now: float) -> Outcome:
+    """Apply `events`, fire due timers, decide. Changes `state` and returns what changed and what to do.
+
+    Deterministic: the same state, events and time give the same outcome. A request that must be refused
+    leaves its error in `refused` under its position; the other events are not affected.
+    """
+    out = Outcome()
+    change = Change(state, out, now)
+    for position, event in enumerate(events):
+        try:
+            react(change, event)
+        except TrainmasterError as error:
+            out.refused[position] = error
+    for timer in state.timers.due(now):
+        on_timer(change, timer)
+    if state.unsettled:
+        state.unsettled = False
+        out.again = cycle(change)
+        state.unsettled = out.again
+    out.wake_at = state.timers.next_due()
+    return out

@@ -1,0 +1,1 @@
+"""Drives the scheduler live: the loop, the requests of users, the news of nodes, the commands to them."""

@@ -1,0 +1,133 @@
+"""From what agents answer to events and rows: the sink of the engines."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from trainmaster.domain.cluster import Node
+from trainmaster.domain.events import (
+    Event,
+    NodeFellSilent,
+    NodeJoined,
+    NodeMeasured,
+    NodeReturned,
+    NodeVanished,
+    ProgressReported,
+    RunReported,
+)
+from trainmaster.domain.ids import NodeId, RunId
+from trainmaster.domain.run import LogChunk, RunGauge, Stream
+from trainmaster.ports import Clock, Metric, PollResult
+from trainmaster.service.loop import Loop
+
+_LONGEST_REPORT = 256 * 1024
+
+
+class News:
+    """Implements `ports.Sink`. Remembers what is durable of every log, so that polling resumes exactly."""
+
+    def __init__(
+        self, loop: Loop, clock: Clock, offsets: Mapping[tuple[RunId, Stream], int], on_gauges: Gauged
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._offsets: dict[NodeId, dict[tuple[RunId, Stream], int]] = {}
+        self._restored = dict(offsets)
+        self._closed: dict[NodeId, set[tuple[RunId, Stream]]] = {}
+        self._silent: set[NodeId] = set()
+        self._on_gauges = on_gauges
+
+    async def node_up(self, node: Node, result: PollResult) -> None:
+        now = self._clock.now()
+        joined = replace(node, seen_at=now, joined_at=now, incarnation=result.incarnation)
+        known = self._offsets.setdefault(node.id, {})
+        for report in result.changed:
+            for stream in Stream:
+                offset = self._restored.pop((report.id, stream), None)
+                if offset is not None:
+                    known[(report.id, stream)] = offset
+        self._silent.discard(node.id)
+        await self._deliver(node.id, [NodeJoined(joined, result.changed)], result)
+
+    async def polled(self, node: NodeId, result: PollResult) -> None:
+        events: list[Event] = []
+        if node in self._silent:
+            self._silent.discard(node)
+            events.append(NodeReturned(node))
+        events += [RunReported(node, report) for report in result.changed]
+        await self._deliver(node, events, result)
+
+    async def node_silent(self, node: NodeId) -> None:
+        self._silent.add(node)
+        await self._loop.deliver([NodeFellSilent(node)])
+
+    async def node_gone(self, node: NodeId) -> None:
+        await self._loop.deliver([NodeVanished(node)])
+
+    def acks(self, node: NodeId) -> Mapping[tuple[RunId, Stream], int]:
+        known = self._offsets.setdefault(node, {})
+        acks = dict(known)
+        # A closed stream is acknowledged once more, so that the agent may forget it, and then by silence.
+        for key in self._closed.pop(node, ()):
+            known.pop(key, None)
+        return acks
+
+    async def _deliver(self, node: NodeId, events: list[Event], result: PollResult) -> None:
+        logs, metrics = [], []
+        for chunk in result.logs:
+            if chunk.stream is Stream.PROGRESS:
+                chunk, told = parse_progress(chunk)
+                metrics += told
+            if chunk.data or chunk.last:
+                logs.append(chunk)
+        events += [ProgressReported(m.run, m.time, m.step, dict(m.values)) for m in _latest(metrics)]
+        if result.gauges is not None:
+            events.append(NodeMeasured(node, result.gauges, result.index))
+            self._on_gauges(node, result.run_gauges)
+        if events or logs or metrics:
+            await self._loop.deliver(events, logs, metrics)
+        known = self._offsets.setdefault(node, {})
+        for chunk in logs:
+            key = (chunk.run, chunk.stream)
+            known[key] = max(known.get(key, 0), chunk.offset + len(chunk.data))
+            if chunk.last:
+                self._closed.setdefault(node, set()).add(key)
+
+
+Gauged = Callable[[NodeId, tuple[RunGauge, ...]], None]
+
+
+def parse_progress(chunk: LogChunk) -> tuple[LogChunk, list[Metric]]:
+    """The whole lines of a PROGRESS chunk, and what they report. A cut last line is left for the next poll.
+
+    Lines that are not objects of numbers are passed over: a training program may write what it likes.
+    """
+    data = chunk.data
+    if not chunk.last and len(data) < _LONGEST_REPORT:
+        data = data[: data.rfind(b"\n") + 1]
+    metrics = []
+    for line in data.split(b"\n"):
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(told, dict):
+            continue
+        values = {
+            str(name)[:64]: float(value)
+            for name, value in told.items()
+            if name not in ("t", "step") and isinstance(value, int | float) and math.isfinite(value)
+        }
+        at, step = told.get("t", chunk.time), told.get("step", 0)
+        if isinstance(at, int | float) and isinstance(step, int | float):
+            metrics.append(Metric(chunk.run, float(at), float(step), values))
+    whole = len(data) == len(chunk.data)
+    return replace(chunk, data=data, last=chunk.last and whole), metrics
+
+
+def _latest(metrics: list[Metric]) -> list[Metric]:
+    """The last report of each run: earlier ones of the same poll only matter as rows."""
+    return list({metric.run: metric for metric in metrics}.values())

@@ -1,0 +1,1 @@
+"""One file per change of the schema; `down_revision` chains them."""

@@ -1,0 +1,132 @@
+"""The `Store` port over SQLAlchemy: SQLite, PostgreSQL, MySQL and MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+from trainmaster.domain.history import Record
+from trainmaster.domain.ids import RunId, TaskId
+from trainmaster.domain.run import Run, Stream
+from trainmaster.domain.task import Task
+from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow
+from trainmaster.store import log_bytes, log_pages, migrate, reader, retention
+from trainmaster.store.engine import connect
+from trainmaster.store.writer import Writer
+
+# Ended tasks remembered to have their whole log stored.
+_COMPLETE = 10_000
+
+
+class SqlStore:
+    """The truth, in one database.
+
+    `url`: `sqlite:///file` (the folder must exist), `postgresql://user:password@host/name` or `mysql://…`.
+    `timeout_s`: how long a server may take to answer before it counts as unavailable.
+
+    Every method may raise StoreUnavailable (try again), StoreFull (make room) or StoreRefused (a defect);
+    after the first two the same object works again as soon as the database does.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
+        self._database = connect(url, timeout_s=timeout_s)
+        self._writer = Writer(self._database.dialect)
+        self._complete: dict[TaskId, None] = {}
+
+    async def open(self) -> None:
+        """Connect, and migrate to the newest schema."""
+        await self._database.open()
+        await self._database.write(migrate.upgrade)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def commit(self, batch: Batch) -> int:
+        """Store the whole batch or nothing, durably. Returns the sequence number of its last record.
+
+        A batch may be committed again after StoreUnavailable or StoreFull, which leave open whether it was
+        stored: one that was is recognised by its id, and changes nothing. One without an id is given one.
+        """
+        if not batch.id:
+            batch.id = uuid4().hex
+        committed = await self._database.write(lambda c: self._writer.apply(c, batch), self._writer.done)
+        return committed.seq
+
+    async def load(self) -> Loaded:
+        return await self._database.read(reader.load)
+
+    async def task(self, task: TaskId) -> Task | None:
+        return await self._database.read(lambda c: reader.task(c, task))
+
+    async def find(self, prefix: str) -> list[TaskId]:
+        return await self._database.read(lambda c: reader.find(c, prefix))
+
+    async def tasks(
+        self, query: TaskFilter, limit: int, before: int | None = None
+    ) -> tuple[list[Task], int | None]:
+        return await self._database.read(lambda c: reader.tasks(c, query, limit, before))
+
+    async def counts(self) -> dict[str, int]:
+        return await self._database.read(reader.counts)
+
+    async def runs(self, task: TaskId) -> list[Run]:
+        return await self._database.read(lambda c: reader.runs(c, task))
+
+    async def records(
+        self, after: int = 0, limit: int = 1000, task: TaskId | None = None, newest_first: bool = False
+    ) -> list[tuple[int, Record]]:
+        return await self._database.read(lambda c: reader.records(c, after, limit, task, newest_first))
+
+    async def metrics(self, task: TaskId, after: float = 0.0, limit: int = 10_000) -> list[Metric]:
+        return await self._database.read(lambda c: reader.metrics(c, task, after, limit))
+
+    async def log_page(
+        self,
+        task: TaskId,
+        query: LogQuery,
+        limit: int,
+        before: int | None = None,
+        after: int | None = None,
+    ) -> LogPage:
+        complete = await self._all_there(task)
+        return await log_pages.log_page(self._database, task, query, limit, before, after, complete)
+
+    def log_bytes(self, task: TaskId, stream: Stream, attempt: int, rank: int) -> AsyncIterator[bytes]:
+        return log_bytes.log_bytes(self._database, RunId(task, attempt, rank), stream)
+
+    async def idempotent(self, key: str) -> tuple[str, TaskId] | None:
+        return await self._database.read(lambda c: reader.idempotent(c, key))
+
+    async def tokens(self) -> list[TokenRow]:
+        return await self._database.read(reader.tokens)
+
+    async def put_token(self, token: TokenRow) -> None:
+        await self._database.write(lambda c: reader.put_token(c, token))
+
+    async def drop_token(self, token_id: str) -> bool:
+        return await self._database.write(lambda c: reader.drop_token(c, token_id))
+
+    async def expire(
+        self, *, tasks_before: float, records_before: float, logs_before: float, limit: int
+    ) -> dict[str, int]:
+        deleted = await self._database.write(
+            lambda c: retention.expire(
+                c,
+                tasks_before=tasks_before,
+                records_before=records_before,
+                logs_before=logs_before,
+                limit=limit,
+            )
+        )
+        await self._database.write(retention.give_back)
+        return deleted
+
+    async def _all_there(self, task: TaskId) -> bool:
+        """Asked before the page is read, so that a page that says so has the last lines."""
+        if task not in self._complete:
+            if not await self._database.read(lambda c: log_bytes.complete(c, task)):
+                return False
+            if len(self._complete) >= _COMPLETE:
+                self._complete.pop(next(iter(self._complete)))
+            self._complete[task] = None
+        return True

@@ -1,0 +1,1 @@
+"""Training programs to try Trainmaster with. They need the extra `demo`."""

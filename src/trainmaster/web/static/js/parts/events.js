@@ -1,0 +1,42 @@
+// Lines of history, for the overview and for one task.
+
+import { h } from "../dom.js";
+import { signal } from "../states.js";
+
+const SHAPES = {
+  "task-submitted": "SUBMITTED",
+  "task-blocked": "BLOCKED",
+  "task-released": "QUEUED",
+  "task-accepted": "ACCEPTED",
+  "task-preparing": "PREPARING",
+  "task-started": "RUNNING",
+  "task-stopping": "RESIZING",
+  "task-interrupted": "INTERRUPTED",
+  "task-retried": "QUEUED",
+  "task-lost": "LOST",
+  "task-succeeded": "SUCCEEDED",
+  "task-failed": "FAILED",
+  "task-cancelled": "CANCELLED",
+  "node-joined": "UP",
+  "node-returned": "UP",
+  "node-woken": "UP",
+  "node-suspect": "SUSPECT",
+  "node-gone": "GONE",
+  "node-draining": "DRAINING",
+};
+
+/** "task-stopping" → "stopping" */
+export const happened = (kind) => kind.replace(/^(task|node)-/, "").replaceAll("-", " ");
+
+export const eventSignal = (kind) => signal(SHAPES[kind] ?? "SUBMITTED");
+
+/** Who or what it is about. */
+export function subject(event, names = new Map()) {
+  if (event.task) return h("a", { href: `/tasks/${event.task}` }, names.get(event.task) ?? event.task);
+  return event.node ?? "service";
+}
+
+export function why(event) {
+  const reason = event.reason || (event.detail.workers ? `${event.detail.workers} worker${event.detail.workers === 1 ? "" : "s"}` : "");
+  return event.task && event.node && !reason.includes(event.node) ? `${reason}${reason ? " " : ""}on ${event.node}` : reason;
+}

@@ -1,0 +1,206 @@
+"""Anything may happen in any order: no invariant breaks, nothing is lost, nothing ends twice.
+
+`World.do` checks every invariant after each step; `teardown` lets the world settle and demands that every
+task has ended exactly once.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
+
+from tests.scenario import World, spec
+from trainmaster.domain.cluster import Quota
+from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.events import (
+    CancelRequested,
+    DrainRequested,
+    NodeFellSilent,
+    NodeReturned,
+    NodeVanished,
+    PriorityRequested,
+    ProfileSwitched,
+    QuotaChanged,
+    RunReported,
+)
+from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.lifecycle import ENDED
+from trainmaster.domain.run import Exit, Fault, RunReport, RunState
+from trainmaster.domain.task import Retry, Urgency
+from trainmaster.domain.units import Resources
+from trainmaster.policies import registry
+from trainmaster.scheduler.explain import explain
+
+ME = UserName("me")
+NODES = ("n1", "n2", "n3")
+CAPACITY = Resources(cpu_m=3000, gpus=1, lanes=4)
+
+needs = st.builds(
+    Resources,
+    cpu_m=st.sampled_from([0, 500, 1000, 3000]),
+    gpus=st.sampled_from([0, 0, 0, 1]),
+)
+
+
+class Machine(RuleBasedStateMachine):
+    tasks: Bundle[TaskId] = Bundle("tasks")
+
+    @initialize(
+        ordering=st.sampled_from(sorted(registry.ORDERINGS)),
+        allotment=st.sampled_from(sorted(registry.ALLOTMENTS)),
+        placement=st.sampled_from(sorted(registry.PLACEMENTS)),
+        preemption=st.sampled_from(sorted(registry.PREEMPTIONS)),
+    )
+    def begin(self, **profile: str) -> None:
+        self.world = World(dict.fromkeys(NODES, CAPACITY), **profile)
+        self.submitted: list[TaskId] = []
+
+    @rule(
+        target=tasks,
+        resources=needs,
+        workers=st.tuples(st.integers(1, 3), st.integers(0, 3)),
+        urgency=st.sampled_from(Urgency),
+        priority=st.integers(0, 6),
+        attempts=st.integers(1, 3),
+        estimate=st.none() | st.floats(1, 100),
+        timeout=st.none() | st.floats(1, 100),
+        user=st.sampled_from(["ann", "bob"]),
+        preemptible=st.booleans(),
+        after=st.booleans(),
+    )
+    def submit(
+        self, resources, workers, urgency, priority, attempts, estimate, timeout, user, preemptible, after
+    ):
+        after_ids = (self.submitted[-1],) if after and self.submitted else ()
+        try:
+            (task,) = self.world.submit(
+                spec(
+                    resources=resources,
+                    min_workers=workers[0],
+                    max_workers=sum(workers),
+                    urgency=urgency,
+                    priority=float(priority),
+                    retry=Retry(attempts=attempts, backoff_s=2, lost_attempts=2),
+                    estimate_s=estimate,
+                    timeout_s=timeout,
+                    user=UserName(user),
+                    preemptible=preemptible,
+                    after=after_ids,
+                )
+            )
+        except TrainmasterError:
+            return TaskId("t-refused")
+        self.submitted.append(task)
+        return task
+
+    @rule(task=tasks)
+    def start(self, task: TaskId) -> None:
+        if task in self.world.state.runs:
+            for run in list(self.world.state.runs.get(task, {}).values()):
+                if run.id in self.world.held and run.state is RunState.LAUNCHING:
+                    self.world.report(run.id, RunState.RUNNING)
+
+    @rule(task=tasks, code=st.sampled_from([0, 0, 1]), which=st.integers(0, 5))
+    def end_one(self, task: TaskId, code: int, which: int) -> None:
+        runs = [run for run in self.world.state.runs.get(task, {}).values() if run.id in self.world.held]
+        if runs:
+            self.world.report(runs[which % len(runs)].id, RunState.EXITED, Exit(code))
+
+    @rule(task=tasks)
+    def lose_one(self, task: TaskId) -> None:
+        for run in list(self.world.state.runs.get(task, {}).values())[:1]:
+            if run.id in self.world.held:
+                self.world.report(run.id, RunState.LOST, Exit(None, Fault.VANISHED))
+
+    @rule()
+    def obey(self) -> None:
+        self.world.obey_stops()
+
+    @rule(task=tasks)
+    def cancel(self, task: TaskId) -> None:
+        self.world.do(CancelRequested(task, ME))
+
+    @rule(task=tasks, bumps=st.integers(-30, 30))
+    def bump(self, task: TaskId, bumps: int) -> None:
+        self.world.do(PriorityRequested(task, ME, bumps=bumps))
+
+    @rule(seconds=st.floats(0.1, 50))
+    def wait(self, seconds: float) -> None:
+        self.world.do(after=seconds)
+
+    @rule(node=st.sampled_from(NODES))
+    def vanish(self, node: str) -> None:
+        """The node and everything on it is gone."""
+        for run, (at, _) in list(self.world.held.items()):
+            if at == node:
+                del self.world.held[run]
+        self.world.do(NodeVanished(NodeId(node)))
+
+    @rule(node=st.sampled_from(NODES))
+    def join(self, node: str) -> None:
+        self.world.join(node, CAPACITY)
+
+    @rule(node=st.sampled_from(NODES), silent=st.booleans())
+    def silence(self, node: str, silent: bool) -> None:
+        self.world.do(NodeFellSilent(NodeId(node)) if silent else NodeReturned(NodeId(node)))
+
+    @rule(node=st.sampled_from(NODES), drain=st.booleans())
+    def drain(self, node: str, drain: bool) -> None:
+        self.world.do(DrainRequested(NodeId(node), drain, ME))
+
+    @rule(name=st.sampled_from(sorted(registry.PROFILES)))
+    def switch(self, name: str) -> None:
+        self.world.do(ProfileSwitched(name, ME))
+
+    @rule(user=st.sampled_from(["ann", "bob"]), workers=st.none() | st.integers(3, 6))
+    def quota(self, user: str, workers: int | None) -> None:
+        self.world.do(QuotaChanged(Quota(UserName(user), workers, 8), ME))
+
+    @rule(task=consumes(tasks), attempt=st.integers(0, 2), node=st.sampled_from(NODES))
+    def stray_report(self, task: TaskId, attempt: int, node: str) -> None:
+        """A report of an attempt that may be long over changes nothing of the present one."""
+        current = self.world.state.tasks.get(task)
+        if current is not None and attempt < current.attempt:
+            stray = RunReport(RunId(task, attempt, 0), RunState.EXITED, exit=Exit(0))
+            self.world.do(RunReported(NodeId(node), stray))
+            assert self.world.state.tasks[task] == current
+
+    @rule(task=tasks)
+    def ask_why(self, task: TaskId) -> None:
+        if task in self.world.state.tasks:
+            told = explain(self.world.state, self.world.state.tasks[task], self.world.now)
+            assert told.headline and told.state
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        for node in NODES:
+            world.join(node, CAPACITY)
+            world.do(DrainRequested(NodeId(node), False, ME))
+        for user in ("ann", "bob"):
+            world.do(QuotaChanged(Quota(UserName(user)), ME))
+        for _ in range(400):
+            if not world.state.tasks:
+                break
+            world.obey_stops()
+            for task in list(world.state.runs):
+                for run in list(world.state.runs.get(task, {}).values()):
+                    if run.live and run.id in world.held:
+                        world.report(run.id, RunState.EXITED, Exit(0))
+            world.do(after=10)
+        stuck = {task.id: (task.state, task.reason) for task in world.state.tasks.values()}
+        assert not stuck, f"never ended: {stuck}"
+        assert set(world.final) == set(self.submitted)
+        assert all(task.state in ENDED for task in world.final.values())
+        assert not world.held, "the nodes still hold runs nobody will ask for"
+
+
+Machine.TestCase.settings = settings(
+    max_examples=300,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestStepMachine = Machine.TestCase
