@@ -71,8 +71,8 @@ def moments(cron: Cron, after_s: int) -> Iterator[int]:
     zone = zone_named(cron.zone)
     gap, fold = policies(cron)
     local = _local(zone, after_s)
-    if _offset(zone, after_s - _WIDEST_S) != _offset(zone, after_s + _WIDEST_S):
-        local -= timedelta(seconds=_WIDEST_S)  # a change is near: earlier local times may still be due
+    # Where a change is near, local times up to its length earlier may still be due.
+    local -= abs(_offset(zone, after_s + _WIDEST_S) - _offset(zone, after_s - _WIDEST_S))
     waiting: list[int] = []
     last = after_s
     # cronsim starts after the time it is given, and not in the middle of a second.
@@ -116,8 +116,8 @@ def _change_between(zone: ZoneInfo, before_s: int, after_s: int) -> int:
     return high
 
 
-def _offset(zone: ZoneInfo, moment_s: int) -> timedelta | None:
-    return (_EPOCH + timedelta(seconds=moment_s)).astimezone(zone).utcoffset()
+def _offset(zone: ZoneInfo, moment_s: int) -> timedelta:
+    return (_EPOCH + timedelta(seconds=moment_s)).astimezone(zone).utcoffset() or timedelta()
 
 
 def _local(zone: ZoneInfo, moment_s: int) -> datetime:
