@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "logs": Entry("trainmaster.cli.logs:logs", "Print a task's log, or follow it.", _TASKS),
     "explain": Entry("trainmaster.cli.explain:explain", "Why a task waits, or runs as it does.", _TASKS),
     "priority": Entry("trainmaster.cli.priority:priority", "Raise, lower or set a task's priority.", _TASKS),
+    "resize": Entry("trainmaster.cli.resize:resize", "Change how many workers a task has.", _TASKS),
     "cancel": Entry("trainmaster.cli.cancel:cancel", "End tasks.", _TASKS),
     "events": Entry("trainmaster.cli.events:events", "What happened, and why.", _TASKS),
     "top": Entry("trainmaster.cli.top:top", "Nodes and tasks, live.", _CLUSTER),
