@@ -1,4 +1,4 @@
-"""The scheduler's part of an elastic group, played by a test: starts workers, writes plans, reads what they say."""
+"""The scheduler's part of an elastic group, played by a test: starts workers, plans, and reads reports."""
 
 from __future__ import annotations
 

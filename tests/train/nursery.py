@@ -1,7 +1,7 @@
 """A parent with torch loaded that forks workers on request: starting one costs milliseconds.
 
-Run as a program. One JSON request a line on stdin: {"script", "env", "out"}; answers on stdout: {"pid"} at once for
-each request, {"ended": pid, "status": code} whenever a worker has gone.
+Run as a program. One JSON request a line on stdin: {"script", "env", "out"}; answers on stdout: {"pid"} at
+once for each request, {"ended": pid, "status": code} whenever a worker has gone.
 """
 
 from __future__ import annotations

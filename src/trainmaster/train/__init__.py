@@ -41,7 +41,7 @@ def task(
 
     `seed` decides the order of the samples. `not_finite`: "raise" NotFinite at NaN or infinite gradients,
     or "skip" such steps. The leader writes a checkpoint every `checkpoint_s` seconds. Workers that keep the
-    others waiting for `hang_s` seconds (or ten times the slowest recent step, if that is longer) count as hung,
+    others waiting for `hang_s` seconds (or ten times the slowest recent step, if that is longer) are hung;
     between epochs for `between_s`. Raises WrongUse.
     """
     from trainmaster.train.core import Options

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import torch
-from torch.distributed import AllreduceOptions, BroadcastOptions, ProcessGroupGloo
+from torch.distributed import AllreduceOptions, BroadcastOptions
 
 _SLICE = timedelta(milliseconds=20)  # between two looks around
 _NEVER = timedelta(hours=24)
@@ -65,8 +65,8 @@ class Gloo:
     After a failure the tensor of the call must not be used again: a stuck group may still write to it.
     """
 
-    def __init__(self, group: ProcessGroupGloo, look: Callable[[], None]) -> None:
-        self._group: ProcessGroupGloo | None = group
+    def __init__(self, group: Any, look: Callable[[], None]) -> None:
+        self._group: Any = group  # a ProcessGroupGloo; torch's type stubs lack its calls
         self._look = look
         self._size = group.size()
         self._stuck: list[Any] = []
@@ -96,7 +96,7 @@ class Gloo:
         self._stuck.clear()
         self._group = None
 
-    def _live(self) -> ProcessGroupGloo:
+    def _live(self) -> Any:
         if self._group is None:
             raise LinkFailed("the group was left")
         return self._group

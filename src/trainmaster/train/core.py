@@ -146,7 +146,7 @@ class Core:
             self._become(content, random_too=True)
 
     def save(self) -> None:
-        """Write a checkpoint, if there is where and what. A full disk is reported and does not end training."""
+        """Write a checkpoint, if there is where and what. A full disk is reported and ends nothing."""
         if self._checkpoints is None or self.position.clock <= 0:
             return
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from torch.distributed import PrefixStore, ProcessGroupGloo, Store, TCPStore
 
@@ -68,8 +69,8 @@ class Meeting:
                 raise LinkFailed(failed.why, failed.suspects and absent) from None
             time.sleep(_LOOK_S)
 
-    def _options(self) -> ProcessGroupGloo._Options:
-        options = ProcessGroupGloo._Options()
+    def _options(self) -> Any:
+        options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
         options._timeout = _CONNECT
         options._threads = 1
         options._devices = [ProcessGroupGloo.create_device(hostname=self._address)]

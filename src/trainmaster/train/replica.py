@@ -111,7 +111,7 @@ class Replica:
 def _guard(thing: Any, may_step: Callable[[], bool]) -> None:
     """Make `thing.step` ask first."""
     if isinstance(thing, torch.optim.Optimizer):
-        # On the object, over what a learning rate scheduler has put there. A bound method, as it looks for one.
+        # On the object, over what a learning rate scheduler has put there; a bound method, as it looks for one.
         original = thing.step
 
         def step(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -127,9 +127,5 @@ def _guard(thing: Any, may_step: Callable[[], bool]) -> None:
         def step(self, *args: Any, **kwargs: Any) -> Any:
             return super().step(*args, **kwargs) if may_step() else None
 
-    Guarded.__name__, Guarded.__qualname__, Guarded.__module__ = (
-        kind.__name__,
-        kind.__qualname__,
-        kind.__module__,
-    )
+    Guarded.__name__, Guarded.__qualname__ = kind.__name__, kind.__qualname__
     thing.__class__ = Guarded

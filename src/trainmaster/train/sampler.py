@@ -1,4 +1,4 @@
-"""Which samples a step trains on: a pure function of (seed, epoch, part, step), whoever and how many train."""
+"""Which samples a step trains on: a pure function of (seed, epoch, part, step), however many train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def global_batch(seed: int, epoch: int, part: int, index: int, size: int, batch:
 
 
 def split(count: int, weights: Sequence[float]) -> list[int]:
-    """Divide `count` samples in proportion to `weights` (≥ 0, not all 0); whole numbers that add up to `count`.
+    """Divide `count` samples in proportion to `weights` (≥ 0, not all 0) into whole numbers.
 
     Largest remainders first; of equal ones the earlier member's.
     """

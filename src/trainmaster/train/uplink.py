@@ -1,4 +1,4 @@
-"""What a worker tells the scheduler: lines in its progress file and a hint that they are there (docs/adr/0007)."""
+"""What a worker tells the scheduler: lines in its progress file, and a hint (docs/adr/0007)."""
 
 from __future__ import annotations
 
