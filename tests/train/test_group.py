@@ -252,3 +252,15 @@ def test_another_model_is_refused_by_name_and_the_rest_go_on(coordinate: Coordin
     assert "the model differs from the leader's at 0.weight" in group.out(b)
     group.plan(a)
     assert group.wait_exit(a) == 0
+
+
+def test_a_slow_worker_gets_less_and_nothing_else_changes(coordinate: Coordinate) -> None:
+    one = alone(coordinate, EPOCHS="4")
+    group = coordinate("small.py", EPOCHS="4")
+    fast, slow = group.start_ready(PER_SAMPLE_S="0.0002"), group.start_ready(PER_SAMPLE_S="0.0006")
+    group.change(fast, slow)
+    finish(group, fast, slow)
+    shares = group.said(fast, "shares")[-1]["shares"]
+    assert shares[str(fast)] > 1.5 * shares[str(slow)]
+    assert difference(one, group) <= 1e-12
+    assert_each_once(group, 1280, 64, 4)

@@ -36,6 +36,7 @@ with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
             mark = {"generation": t.generation, "step": t.step}
             log.write(json.dumps({**mark, "indices": t.indices.tolist()}) + "\n")
             loss = F.cross_entropy(model(x), y)
+            time.sleep(float(env.get("PER_SAMPLE_S", "0")) * len(t.indices))
             if t.step == nan_at:
                 loss = loss * float("nan")
             if t.step == die_at:

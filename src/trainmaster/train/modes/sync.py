@@ -18,6 +18,7 @@ from trainmaster.train.data import Samples
 from trainmaster.train.errors import NotFinite, UnevenStep
 from trainmaster.train.reduction import Reduction, Said
 from trainmaster.train.sampler import global_batch, split, steps
+from trainmaster.train.shares import Shares
 
 
 class Sync:
@@ -27,6 +28,9 @@ class Sync:
         self._core = core
         self._reduction: Reduction | None = None
         self._weight = 0.0
+        self._shares = Shares(1)
+        self._shared_in = -1  # the generation these are of
+        self._counts: list[int] = []
         self._begun = 0.0  # monotonic, when this worker last went to work on its own
         self._in_step = False
         self._reduced: Said | None = None
@@ -68,7 +72,9 @@ class Sync:
 
     def _begin(self, whole: torch.Tensor) -> None:
         group = self._core.group
-        counts = split(len(whole), [1.0] * group.size)
+        if self._shared_in != group.generation:
+            self._shares, self._shared_in = Shares(group.size), group.generation
+        counts = self._counts = split(len(whole), self._shares.weights)
         first = sum(counts[: group.position])
         # A worker without samples keeps step with one of another's, which weighs nothing.
         self.indices = whole[first : first + counts[group.position]]
@@ -93,7 +99,7 @@ class Sync:
         group.begin()
         try:
             weight = 0.0 if idle else self._weight
-            agreed, _, bad = self._reduction.reduce(
+            agreed, seconds, bad = self._reduction.reduce(
                 group.link, group.position, group.size, weight, said, spent_s
             )
         except LinkFailed as failed:
@@ -102,10 +108,25 @@ class Sync:
         core.pace.agreed()
         self._begun = time.monotonic()
         self._reduced = agreed
+        if not agreed.idle and self._shares.add(self._counts, seconds) and group.leads:
+            self._tell_shares(seconds)
         if 0 < agreed.idle < group.size:
             raise UnevenStep(f"step {core.position.step}: not all called backward", step=core.position.step)
         if bad and not core.replica.scales:
             self._not_finite(bad)
+
+    def _tell_shares(self, seconds: list[float]) -> None:
+        members, count = self._core.group.members, sum(self._counts)
+        shares = split(count, self._shares.weights)
+        speeds = [round(done / spent, 1) for done, spent in zip(self._counts, seconds, strict=True)]
+        self._core.uplink.tell(
+            "shares",
+            generation=self._core.group.generation,
+            step=self._core.position.step,
+            shares=dict(zip(map(str, members), shares, strict=True)),
+            speeds=dict(zip(map(str, members), speeds, strict=True)),
+            step_s=round(self._core.pace.step_s, 6),
+        )
 
     def _drop(self, failed: LinkFailed) -> None:
         assert self._reduction is not None
