@@ -2,7 +2,7 @@
 
     python -m benchmarks.elastic_overhead
 
-The small network (784-256-10) on random data, a global batch of 256, gloo, one thread a worker. Rounds alternate;
+A network (784-256-10) on random data, a global batch of 256, gloo, one thread a worker. Rounds take turns;
 the figure is the median over rounds of the ratio of median step times. The bar is 1.10.
 """
 
