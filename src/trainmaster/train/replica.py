@@ -111,7 +111,7 @@ class Replica:
 def _guard(thing: Any, may_step: Callable[[], bool]) -> None:
     """Make `thing.step` ask first."""
     if isinstance(thing, torch.optim.Optimizer):
-        # On the object, over what a learning rate scheduler has put there; a bound method, as it looks for one.
+        # On the object, over what a learning rate scheduler has put there; bound, as it looks for that.
         original = thing.step
 
         def step(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,8 +1,9 @@
 """Shares of the global batch in proportion to measured speed.
 
 Every worker knows every worker's seconds of every step, as they travel with the gradients, so all compute the
-same shares without another message. The index of a worker is that of equations 1 and 2 of the coupled-scheduling
-paper on its seconds per sample, D = α·mean(last m) + β·current, and the current value while fewer are known.
+same shares without another message. The index of a worker is that of equations 1 and 2 of the
+coupled-scheduling paper on its seconds per sample, D = α·mean(last m) + β·current, and the current value
+while fewer are known.
 """
 
 from __future__ import annotations
