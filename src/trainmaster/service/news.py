@@ -17,7 +17,7 @@ from trainmaster.domain.events import (
     RunReported,
 )
 from trainmaster.domain.ids import NodeId, RunId
-from trainmaster.domain.run import LogChunk, RunGauge, Stream
+from trainmaster.domain.run import RunGauge, Stream
 from trainmaster.ports import Clock, Metric, PollResult
 from trainmaster.service.loop import Loop
 from trainmaster.service.told import parse_progress

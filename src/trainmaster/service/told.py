@@ -81,7 +81,7 @@ def _group_word(run: RunId, told: dict[str, Any]) -> Event | None:
 
 def _shares(told: dict[str, Any]) -> dict[str, Any]:
     """The leader's word on who does how much, as metrics: `share/3`, `speed/3`, `step_s`."""
-    flat = {name: told[name] for name in ("t", "step", "step_s") if name in told}
+    flat: dict[str, Any] = {name: told[name] for name in ("t", "step", "step_s") if name in told}
     for many, one in (("shares", "share"), ("speeds", "speed")):
         named = told.get(many)
         if isinstance(named, dict):
