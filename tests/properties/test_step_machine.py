@@ -27,7 +27,7 @@ from trainmaster.domain.events import (
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import ENDED
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
-from trainmaster.domain.task import Retry, Urgency
+from trainmaster.domain.task import Planned, Retry, Urgency
 from trainmaster.domain.units import Resources
 from trainmaster.policies import registry
 from trainmaster.scheduler.explain import explain
@@ -68,9 +68,27 @@ class Machine(RuleBasedStateMachine):
         user=st.sampled_from(["ann", "bob"]),
         preemptible=st.booleans(),
         after=st.booleans(),
+        planned=st.none()
+        | st.builds(
+            Planned,
+            st.sampled_from([*NODES, "elsewhere"]).map(NodeId),
+            st.integers(0, 3),
+            st.sampled_from([0.0, 5.0]),
+        ),
     )
     def submit(
-        self, resources, workers, urgency, priority, attempts, estimate, timeout, user, preemptible, after
+        self,
+        resources,
+        workers,
+        urgency,
+        priority,
+        attempts,
+        estimate,
+        timeout,
+        user,
+        preemptible,
+        after,
+        planned,
     ):
         after_ids = (self.submitted[-1],) if after and self.submitted else ()
         try:
@@ -87,6 +105,7 @@ class Machine(RuleBasedStateMachine):
                     user=UserName(user),
                     preemptible=preemptible,
                     after=after_ids,
+                    planned=planned,
                 )
             )
         except TrainmasterError:

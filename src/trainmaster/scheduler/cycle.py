@@ -36,7 +36,7 @@ def cycle(change: Change) -> bool:
         wanted = _allot(change, room, task, running)  # 4. allot
         assignments = _place(change, room, task, wanted, guard)  # 5. place
         if assignments:
-            _commit(change, task, assignments)  # 6. commit
+            _commit(change, room, task, assignments)  # 6. commit
             running[task.spec.user] += len(assignments)
             placed += 1
         else:
@@ -76,7 +76,7 @@ def _place(change: Change, room: Room, task: Task, wanted: int, guard: Guard | N
     placement = change.state.policies.placement
     taken: list[Assignment] = []
     for _ in range(wanted):
-        context = Context(change.now, change.salt(), len(room.views))
+        context = Context(change.now, change.salt(), len(room.views), room.planned_node_usable(task))
         chosen = room.best(task, guard, placement, context)
         if chosen is None:
             break
@@ -88,12 +88,16 @@ def _place(change: Change, room: Room, task: Task, wanted: int, guard: Guard | N
     return []
 
 
-def _commit(change: Change, task: Task, assignments: list[Assignment]) -> None:
+def _commit(change: Change, room: Room, task: Task, assignments: list[Assignment]) -> None:
     state = change.state
     nodes = sorted({assignment.node for assignment in assignments})
     policies = state.policies
     where = nodes[0] if len(nodes) == 1 else f"{len(nodes)} nodes"
     reason = f"{policies.placement.name} chose {where}"
+    planned = task.spec.planned
+    if planned is not None and planned.node not in nodes:
+        why = "was not followed" if room.planned_node_usable(task) else "is gone or cannot hold it"
+        reason += f"; its planned node {planned.node} {why}"
     if task.spec.elastic:
         reason += f"; {policies.allotment.name} gave {len(assignments)} of {task.spec.max_workers} workers"
     task = moved(
@@ -130,7 +134,7 @@ def _commit(change: Change, task: Task, assignments: list[Assignment]) -> None:
 def _preempt(change: Change, room: Room, task: Task) -> None:
     """Interrupt as few as possible, in the policy's order, so that the task fits once they are gone."""
     state = change.state
-    if not state.policies.preemption.may(task):
+    if task.spec.planned is not None or not state.policies.preemption.may(task):
         return
     if task.preempting and any(t.intent is Intent.INTERRUPT for t in map(state.tasks.get, state.runs) if t):
         return  # those it interrupted are not gone yet

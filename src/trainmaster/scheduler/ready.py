@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from trainmaster.domain.ids import TaskId
+from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.task import Task, TaskKind, TaskSpec
 from trainmaster.domain.units import Resources
 
@@ -23,6 +23,7 @@ class LotKey(NamedTuple):
     min_workers: int
     max_workers: int
     preempting: bool
+    planned: NodeId | None
 
 
 Key = tuple[float, ...]
@@ -39,6 +40,7 @@ def lot_of(task: Task) -> LotKey:
         spec.min_workers,
         spec.max_workers,
         task.preempting,
+        spec.planned.node if spec.planned is not None else None,
     )
 
 
