@@ -31,7 +31,7 @@ from trainmaster.domain.events import (
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import ENDED
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
-from trainmaster.domain.task import Elasticity, Retry, Urgency
+from trainmaster.domain.task import Elasticity, Planned, Retry, Urgency
 from trainmaster.domain.units import Resources
 from trainmaster.policies import registry
 from trainmaster.scheduler.explain import explain
@@ -73,6 +73,13 @@ class Machine(RuleBasedStateMachine):
         preemptible=st.booleans(),
         elasticity=st.sampled_from(Elasticity),
         after=st.booleans(),
+        planned=st.none()
+        | st.builds(
+            Planned,
+            st.sampled_from([*NODES, "elsewhere"]).map(NodeId),
+            st.integers(0, 3),
+            st.sampled_from([0.0, 5.0]),
+        ),
     )
     def submit(
         self,
@@ -87,6 +94,7 @@ class Machine(RuleBasedStateMachine):
         preemptible,
         elasticity,
         after,
+        planned,
     ):
         after_ids = (self.submitted[-1],) if after and self.submitted else ()
         try:
@@ -104,6 +112,7 @@ class Machine(RuleBasedStateMachine):
                     preemptible=preemptible,
                     elasticity=elasticity,
                     after=after_ids,
+                    planned=planned,
                 )
             )
         except TrainmasterError:

@@ -112,11 +112,6 @@ class TaskIn(Strict):
         program = self.command[0].rsplit("/", 1)[-1] if self.command else ""
         name = self.name or self.function or program or self.image or "task"
         cores = 0.0 if self.function and "cpus" not in self.model_fields_set else self.cpus
-        optional = {
-            "timeout_s": _seconds(self.timeout, "timeout"),
-            "queue_timeout_s": _seconds(self.queue_timeout, "queue_timeout"),
-            "estimate_s": _seconds(self.estimate, "estimate"),
-        }
         return TaskSpec(
             name=name[:200],
             kind=kind,
@@ -144,7 +139,9 @@ class TaskIn(Strict):
             preemptible=self.preemptible,
             labels=tuple(self.labels.items()),
             node_labels=tuple(self.node_labels.items()),
-            **optional,
+            timeout_s=_seconds(self.timeout, "timeout"),
+            queue_timeout_s=_seconds(self.queue_timeout, "queue_timeout"),
+            estimate_s=_seconds(self.estimate, "estimate"),
         )
 
 

@@ -52,9 +52,6 @@ class Task:
     workers: int
     min_workers: int
     max_workers: int
-    elasticity: str
-    pinned: int | None
-    group: Group | None
     attempt: int
     failures: int
     losses: int
@@ -72,6 +69,9 @@ class Task:
     after: list[str]
     labels: dict[str, str]
     progress: Progress | None = None
+    elasticity: str = "auto"
+    pinned: int | None = None
+    group: Group | None = None
 
     @property
     def ended(self) -> bool:

@@ -12,7 +12,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numba
+import numpy as np
 from numba.core import event
+
+# A literal handed to a kernel compiles it once more, for that literal; ``whole(-1)`` is an int64 like others.
+whole: Any = np.int64
 
 MESSAGE = "trainmaster: compiling the scheduling kernels (once per machine, then cached) ...\n"
 

@@ -72,6 +72,16 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """A task's place in a static plan: its node, its turn among the plan's tasks on that node (from 0), and
+    when it should start, in seconds after the plan's tasks were submitted."""
+
+    node: NodeId
+    position: int
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A task as submitted. Times in seconds. Exactly one of `command` (process, container) or `function`."""
 
@@ -104,6 +114,7 @@ class TaskSpec:
     preemptible: bool = True
     labels: tuple[tuple[str, str], ...] = ()
     node_labels: tuple[tuple[str, str], ...] = ()  # only nodes that carry all of these
+    planned: Planned | None = None  # followed by the policies `plan`; such a task waits and never interrupts
 
     @property
     def elastic(self) -> bool:
@@ -116,7 +127,7 @@ class TaskSpec:
             value = getattr(self, name)
             if value == default:
                 continue
-            if isinstance(value, Resources | Retry):
+            if isinstance(value, Resources | Retry | Planned):
                 value = {f.name: getattr(value, f.name) for f in fields(value)}
             elif name in _PAIRS:
                 value = dict(value)
@@ -151,6 +162,8 @@ class TaskSpec:
             retry = dict(values["retry"])
             retry["on_exits"] = tuple(retry.get("on_exits", ()))
             values["retry"] = Retry(**retry)
+        if values.get("planned") is not None:
+            values["planned"] = Planned(**values["planned"])
         return cls(**values)
 
 
@@ -275,6 +288,13 @@ def validate(spec: TaskSpec) -> None:
         refuse("retry.attempts", "must be 1 to 1000", "leave it out for one attempt")
     if not (0 <= spec.retry.jitter <= 1 and spec.retry.factor >= 1 and 0 <= spec.retry.backoff_s < 1e9):
         refuse("retry", "needs jitter 0..1, factor >= 1 and backoff >= 0", "leave them out")
+    if spec.planned is not None:
+        if not spec.planned.node:
+            refuse("planned.node", "is empty", "name the node, or leave the plan out")
+        if spec.planned.position < 0:
+            refuse("planned.position", f"must not be negative, got {spec.planned.position}", "count from 0")
+        if not 0 <= spec.planned.start_s < 1e12:
+            refuse("planned.start_s", f"must be 0 or more, got {spec.planned.start_s}", "give seconds")
     if spec.network not in ("none", "bridge", "host"):
         refuse("network", f"{spec.network!r} is not a policy", "use none, bridge or host")
 

@@ -49,11 +49,13 @@ class NodeView:
 @dataclass(frozen=True, slots=True)
 class Context:
     """The moment of a decision. `salt` differs from decision to decision and is the same in a replay;
-    `nodes` is how many take work."""
+    `nodes` is how many take work; `planned_node_usable`: whether the node the task is planned for takes work
+    and could hold it."""
 
     now: float
     salt: int
     nodes: int
+    planned_node_usable: bool = False
 
 
 class Discipline(Enum):
@@ -154,7 +156,7 @@ class Placement(Protocol):
         ...
 
     def score(self, node: NodeView, task: Task, context: Context) -> tuple[float, ...]:
-        """How bad this node, which has room for the worker, would be."""
+        """How bad this node, which has room for the worker, would be; infinite first: not there at all."""
         ...
 
 

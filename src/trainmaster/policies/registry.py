@@ -14,11 +14,13 @@ from trainmaster.policies.base import Allotment, Ordering, Placement, Preemption
 from trainmaster.policies.ordering.backfill import Backfill
 from trainmaster.policies.ordering.fcfs import Fcfs
 from trainmaster.policies.ordering.multi_queue import MultiQueue
+from trainmaster.policies.ordering.plan import PlanOrder
 from trainmaster.policies.ordering.priority import Priority
 from trainmaster.policies.ordering.sjf import Sjf
 from trainmaster.policies.placement.binpack import Binpack
 from trainmaster.policies.placement.least_loaded import LeastLoaded
 from trainmaster.policies.placement.performance_index import PerformanceIndex
+from trainmaster.policies.placement.plan import PlanPlacement
 from trainmaster.policies.placement.random import Random
 from trainmaster.policies.placement.round_robin import RoundRobin
 from trainmaster.policies.preemption import LowestPriority, NewestFirst, NoPreemption
@@ -29,6 +31,7 @@ ORDERINGS: dict[str, Callable[[], Ordering]] = {
     "multi_queue": MultiQueue,
     "sjf": Sjf,
     "backfill": Backfill,
+    "plan": PlanOrder,
 }
 ALLOTMENTS: dict[str, Callable[[], Allotment]] = {"fixed": Fixed, "fair": Fair, "fcfs": FcfsAllotment}
 PLACEMENTS: dict[str, Callable[[], Placement]] = {
@@ -37,6 +40,7 @@ PLACEMENTS: dict[str, Callable[[], Placement]] = {
     "least_loaded": LeastLoaded,
     "performance_index": PerformanceIndex,
     "binpack": Binpack,
+    "plan": PlanPlacement,
 }
 PREEMPTIONS: dict[str, Callable[[], Preemption]] = {
     "none": NoPreemption,
@@ -67,6 +71,10 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "dtes", "priority", "fixed", "least_loaded", "none",
             "as the DTES paper: by priority to the node under the least pressure",
+        ),
+        Profile(
+            "planned", "plan", "fixed", "plan", "none",
+            "follow static plans: the planned node, in the order of planned starts",
         ),
     )
 }  # fmt: skip

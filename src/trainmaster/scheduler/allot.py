@@ -77,7 +77,7 @@ def place(
     placement = change.state.policies.placement
     taken: list[Assignment] = []
     for _ in range(wanted):
-        context = Context(change.now, change.salt(), len(room.views))
+        context = Context(change.now, change.salt(), len(room.views), room.planned_node_usable(task))
         chosen = room.best(task, guard, placement, context)
         if chosen is None:
             break

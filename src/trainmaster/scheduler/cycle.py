@@ -41,7 +41,7 @@ def cycle(change: Change) -> bool:
             continue
         assignments = place(change, room, task, wanted, _least(task), guard)  # 5. place
         if assignments:
-            _commit(change, task, assignments)  # 6. commit
+            _commit(change, room, task, assignments)  # 6. commit
             running[task.spec.user] += len(assignments)
             placed += 1
         else:
@@ -66,12 +66,16 @@ def _least(task: Task) -> int:
     return task.pinned or task.spec.min_workers
 
 
-def _commit(change: Change, task: Task, assignments: list[Assignment]) -> None:
+def _commit(change: Change, room: Room, task: Task, assignments: list[Assignment]) -> None:
     state = change.state
     nodes = sorted({assignment.node for assignment in assignments})
     policies = state.policies
     where = nodes[0] if len(nodes) == 1 else f"{len(nodes)} nodes"
     reason = f"{policies.placement.name} chose {where}"
+    planned = task.spec.planned
+    if planned is not None and planned.node not in nodes:
+        why = "was not followed" if room.planned_node_usable(task) else "is gone or cannot hold it"
+        reason += f"; its planned node {planned.node} {why}"
     if task.spec.elastic:
         reason += f"; {policies.allotment.name} gave {len(assignments)} of {task.spec.max_workers} workers"
     task = moved(
@@ -108,7 +112,7 @@ def _commit(change: Change, task: Task, assignments: list[Assignment]) -> None:
 def _preempt(change: Change, room: Room, task: Task) -> None:
     """Interrupt as few as possible, in the policy's order, so that the task fits once they are gone."""
     state = change.state
-    if not state.policies.preemption.may(task):
+    if task.spec.planned is not None or not state.policies.preemption.may(task):
         return
     if task.preempting and any(t.intent is Intent.INTERRUPT for t in map(state.tasks.get, state.runs) if t):
         return  # those it interrupted are not gone yet

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import count as count_from
 from typing import NamedTuple
 
-from trainmaster.domain.ids import TaskId
+from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.task import Task, TaskKind, TaskSpec
 from trainmaster.domain.units import Resources
 
@@ -25,6 +25,7 @@ class LotKey(NamedTuple):
     max_workers: int
     preempting: bool
     alone: int  # an elastic task is one of its own, since the allotment policy decides on each; else 0
+    planned: NodeId | None
 
 
 Key = tuple[float, ...]
@@ -42,6 +43,7 @@ def lot_of(task: Task) -> LotKey:
         task.pinned or spec.max_workers,
         task.preempting,
         task.seq if spec.elastic else 0,
+        spec.planned.node if spec.planned is not None else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from trainmaster.domain.cluster import Node, NodeState
@@ -113,7 +114,16 @@ class Room:
                 self._rescore = lambda view: (*placement.score(view, task, context), view.order)
                 self._scores = [self._rescore(view) for view in views]
             return views[min(fitting, key=self._scores.__getitem__)]
-        return views[min(fitting, key=lambda at: (*placement.score(views[at], task, context), at))]
+        score, at = min((placement.score(views[at], task, context), at) for at in fitting)
+        return None if score[0] == math.inf else views[at]
+
+    def planned_node_usable(self, task: Task) -> bool:
+        """Whether the node the task is planned for takes work and could hold the task if it were empty."""
+        spec = task.spec
+        at = self._at.get(spec.planned.node) if spec.planned is not None else None
+        if at is None or at not in self.able(task):
+            return False
+        return spec.resources.times_fitting(self.views[at].capacity) >= spec.min_workers
 
     def places(self, task: Task) -> int:
         """How many workers of the task the free resources hold."""

@@ -64,7 +64,7 @@ def test_without_limits_none_are_set() -> None:
 
 
 def test_mounts_take_paths_with_colons_and_the_report_file() -> None:
-    data, progress = host()["Mounts"]  # type: ignore[misc]
+    data, progress, group = host()["Mounts"]  # type: ignore[misc]
     assert data == {"Type": "bind", "Source": "/a:b", "Target": "/data", "ReadOnly": True}  # type: ignore[has-type]
     assert progress["Source"] == "/runs/p" and progress["ReadOnly"] is False  # type: ignore[has-type]
 

@@ -66,7 +66,7 @@ class Lists:
         member, assigned = chains(g, ect, cpred, self.order[::-1].copy())
         assign_leftovers(g, self.order, problem.times, member, assigned, LEFTOVERS[leftovers])
         self.times = problem.times[self.order]
-        self.member = member[:, self.order]
+        self.member = np.ascontiguousarray(member[:, self.order])
         self.best = self.judge(self.member)
 
     def hopeless(self, member: Any, q: int) -> bool:
@@ -142,7 +142,7 @@ class Lists:
 
     def insert(self) -> None:
         """Copy remote producers into the idle time of their consumers; kept if the makespan falls."""
-        by_task = np.zeros_like(self.member)
+        by_task = np.zeros(self.member.shape, np.bool_)
         by_task[:, self.order] = self.member
         insert_producers(self.problem.g, self.order, self.problem.times, by_task)
         changed = np.ascontiguousarray(by_task[:, self.order])

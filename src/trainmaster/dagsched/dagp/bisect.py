@@ -9,7 +9,7 @@ import numpy as np
 
 from trainmaster.dagsched.dagp.coarsen import contract, match
 from trainmaster.dagsched.dagp.refine import balance, cut_cost, pulls, refine
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.ranks import heap_pop, heap_push
 
 SMALLEST = 64
@@ -27,10 +27,11 @@ def grow(g, weight, goal, forward):
     pull = pulls(g)
     waiting = np.empty(n, np.int64)
     heap = np.empty(n, np.int32)
-    size = 0
+    size = whole(0)
     load = 0.0
     if forward:
-        side[:] = 1
+        for u in range(n):
+            side[u] = 1
         priority = -pull
         for u in range(n):
             waiting[u] = g.pred_ptr[u + 1] - g.pred_ptr[u]
@@ -45,7 +46,8 @@ def grow(g, weight, goal, forward):
                 if waiting[g.succ[e]] == 0:
                     size = heap_push(heap, size, priority, g.succ[e])
     else:
-        side[:] = 0
+        for u in range(n):
+            side[u] = 0
         rest = weight.sum() - goal
         for u in range(n):
             waiting[u] = g.succ_ptr[u + 1] - g.succ_ptr[u]

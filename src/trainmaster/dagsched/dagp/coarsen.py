@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.arrays import Arrays
 from trainmaster.dagsched.kernels.csr import topological_order, transpose
 from trainmaster.dagsched.kernels.ranks import hop_levels
@@ -71,7 +71,7 @@ def match(g, weight, most):
         tried = np.inf
         # The best feasible edge: try by falling cost, at most four.
         for _ in range(4):
-            best = -1
+            best = whole(-1)
             best_cost = -1.0
             for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
                 v = g.succ[e]
@@ -82,7 +82,7 @@ def match(g, weight, most):
                     and g.succ_cost[e] < tried
                     and weight[u] + weight[v] <= most
                 ):
-                    best = v
+                    best = whole(v)
                     best_cost = g.succ_cost[e]
             if best < 0:
                 break

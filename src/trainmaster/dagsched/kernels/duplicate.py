@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.copies import (
     add_copy,
     empty_copies,
@@ -113,7 +113,7 @@ def duplicate_in_order(g, order, times, p, earliest, depth, most, every, home):
     where, finish = c.processor, c.finish
     gap_start, gap_end, gap_before, last_gap = line.start, line.end, line.before, line.last
     for position in range(n):
-        v = order[position]
+        v = whole(order[position])
         # Candidate processors.
         for q in range(p):
             wanted[q] = every and home[v] < 0
@@ -132,7 +132,7 @@ def duplicate_in_order(g, order, times, p, earliest, depth, most, every, home):
                         pick = q
                 if pick >= 0:
                     wanted[pick] = True
-        best_q = -1
+        best_q = whole(-1)
         best_finish = np.inf
         best_start = 0.0
         best_count = 0
@@ -140,7 +140,7 @@ def duplicate_in_order(g, order, times, p, earliest, depth, most, every, home):
             if not wanted[q]:
                 continue
             duration = times[v, q * het]
-            count = 0
+            count = whole(0)
             ready, last, remote, others = _critical(
                 pred_ptr[v],
                 pred_ptr[v + 1],

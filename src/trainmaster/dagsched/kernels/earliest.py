@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.arrivals import clear_local, fill_local, two_latest
 
 
@@ -43,24 +43,24 @@ def _meld(child, sibling, key, priority, a, b):
 @kernel
 def _remove_top(child, sibling, key, priority, root):
     """Two-pass pairing: pair the children from the left, then meld the pairs from the right."""
-    pairs = -1
-    k = child[root]
+    pairs = whole(-1)
+    k = whole(child[root])
     while k >= 0:
         a = k
-        b = sibling[a]
+        b = whole(sibling[a])
         if b < 0:
             sibling[a] = pairs
             pairs = a
             break
-        k = sibling[b]
+        k = whole(sibling[b])
         sibling[a] = -1
         sibling[b] = -1
         m = _meld(child, sibling, key, priority, a, b)
         sibling[m] = pairs
         pairs = m
-    top = -1
+    top = whole(-1)
     while pairs >= 0:
-        following = sibling[pairs]
+        following = whole(sibling[pairs])
         sibling[pairs] = -1
         top = _meld(child, sibling, key, priority, top, pairs)
         pairs = following
@@ -108,8 +108,9 @@ def earliest_task_first(g, priority, times, p):
     sibling = np.full(2 * n, -1, np.int32)
     key = np.zeros(2 * n)
     twice = np.empty(2 * n)
-    twice[:n] = priority
-    twice[n:] = priority
+    for v in range(n):
+        twice[v] = priority[v]
+        twice[n + v] = priority[v]
     late = np.full(p + 1, -1, np.int64)
     there = np.full(p + 1, -1, np.int64)
     enabler = np.full(n, -1, np.int32)

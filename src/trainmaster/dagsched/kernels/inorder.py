@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.arrivals import (
     by_finish,
     clear_local,
@@ -55,7 +55,7 @@ def schedule_in_order(g, order, times, p, insertion, finish_counts, bias, group,
     # Taken out of the tuple once: in the inner loop each access would cost a reference count.
     gap_start, gap_end, gap_before, last_gap = line.start, line.end, line.before, line.last
     for k in range(n):
-        v = order[k]
+        v = whole(order[k])
         first = 0.0
         origin = -1
         second = 0.0
@@ -71,8 +71,8 @@ def schedule_in_order(g, order, times, p, insertion, finish_counts, bias, group,
             lo = home[group[v]]
             hi = lo + 1
         best_key = np.inf
-        best_q = -1
-        best_gap = -1
+        best_q = whole(-1)
+        best_gap = whole(-1)
         best_start = 0.0
         for q in range(lo, hi):
             if single:
@@ -82,7 +82,7 @@ def schedule_in_order(g, order, times, p, insertion, finish_counts, bias, group,
                 if local[q] > ready:
                     ready = local[q]
             duration = times[v, q * het]
-            gap = last_gap[q]
+            gap = whole(last_gap[q])
             begin = gap_start[gap] if gap_start[gap] > ready else ready
             if insertion and gap_before[gap] >= 0 and gap_end[gap_before[gap]] >= ready + duration:
                 gap, begin = earliest_gap(line, q, ready, duration, True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.copies import (
     add_copy,
     arrival_from_copies,
@@ -28,18 +28,18 @@ def insert_producers(g, order, times, member):
     c = empty_copies(n, n * p)
     free = np.zeros(p)
     for position in range(n):
-        v = order[position]
+        v = whole(order[position])
         for q in range(p):
             if not member[q, v] or on_processor(c, v, q) >= 0:
                 continue
             while True:
                 ready = 0.0
-                last = -1
+                last = whole(-1)
                 for e in range(g.pred_ptr[v], g.pred_ptr[v + 1]):
                     at = arrival_from_copies(c, g.pred[e], q, g.pred_cost[e])
                     if at > ready:
                         ready = at
-                        last = g.pred[e]
+                        last = whole(g.pred[e])
                 if last < 0 or ready <= free[q] or on_processor(c, last, q) >= 0:
                     break
                 begin = free[q]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.arrays import Arrays
 
 
@@ -96,7 +96,7 @@ def heap_pop(heap, size, priority):
     """Take the first task off the heap. Returns (task, new size)."""
     top = heap[0]
     size -= 1
-    v = heap[size]
+    v = whole(heap[size])
     k = 0
     while True:
         child = 2 * k + 1
@@ -122,7 +122,7 @@ def priority_order(g, priority):
     waiting = np.empty(n, np.int64)
     heap = np.empty(n, np.int32)
     order = np.empty(n, np.int32)
-    size = 0
+    size = whole(0)
     for v in range(n):
         waiting[v] = g.pred_ptr[v + 1] - g.pred_ptr[v]
         if waiting[v] == 0:
@@ -131,7 +131,7 @@ def priority_order(g, priority):
         u, size = heap_pop(heap, size, priority)
         order[k] = u
         for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            v = g.succ[e]
+            v = whole(g.succ[e])
             waiting[v] -= 1
             if waiting[v] == 0:
                 size = heap_push(heap, size, priority, v)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.arrivals import (
     by_finish,
     clear_local,
@@ -61,14 +61,14 @@ def schedule_ready(g, priority, times, p, rule, bias, group, home, group_size, b
     touched = np.full(ports, -1.0)
     moved = np.full(g.pred.size if single else 0, np.nan)
     for _ in range(n):
-        best_v = -1
-        best_q = -1
+        best_v = whole(-1)
+        best_q = whole(-1)
         best_key = -np.inf
         best_start = 0.0
         waive = False
         while best_v < 0:
             for i in range(count):
-                v = ready[i]
+                v = whole(ready[i])
                 if (
                     rule == 2
                     and best_v >= 0

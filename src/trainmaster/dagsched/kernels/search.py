@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 
 
 @kernel
@@ -73,7 +73,7 @@ def change(g, order, place, home, p, state):
 
     Returns (from, to, pinned task or −1, its old home), which ``undo`` takes.
     """
-    kind = draw(state, 4)
+    kind = draw(state, whole(4))
     if kind < 2:
         at, to = shift_task(g, order, place, state)
         return at, to, np.int64(-1), np.int64(-1)

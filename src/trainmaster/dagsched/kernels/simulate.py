@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 from trainmaster.dagsched.kernels.sorting import rising
 
 
@@ -147,7 +147,7 @@ def simulate_lists(g, times, ptr, task, single):
     succ_ptr, succ = g.succ_ptr, g.succ
     pred_ptr, pred, pred_cost = g.pred_ptr, g.pred, g.pred_cost
     while True:
-        best = -1
+        best = whole(-1)
         for q in range(p):
             if head[q] >= ptr[q + 1]:
                 continue

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 
 
 class Timeline(NamedTuple):
@@ -144,8 +144,8 @@ def take(t, q, begin, finish, shortest):
 
     A task of no length may stand where no gap is: then there is nothing to take.
     """
-    k = t.last[q]
+    k = whole(t.last[q])
     while k >= 0 and t.start[k] > begin:
-        k = t.before[k]
+        k = whole(t.before[k])
     if k >= 0 and finish <= t.end[k]:
         occupy(t, q, k, begin, finish, shortest)
