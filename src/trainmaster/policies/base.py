@@ -7,7 +7,7 @@ All arguments are immutable; a policy keeps nothing between calls. Ties are brok
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -49,11 +49,13 @@ class NodeView:
 @dataclass(frozen=True, slots=True)
 class Context:
     """The moment of a decision. `salt` differs from decision to decision and is the same in a replay;
-    `nodes` is how many take work."""
+    `nodes` is how many take work; `here`: workers of the task that are on a node already, by this decision or
+    before it."""
 
     now: float
     salt: int
     nodes: int
+    here: Mapping[NodeId, int] = field(default_factory=dict)
 
 
 class Discipline(Enum):
@@ -87,13 +89,26 @@ class Ordering(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Foreknowledge:
+    """What a policy that *knows* may look at, and only such a policy: its file says so in its first lines.
+
+    `rates[w - 1]`: progress per second with w workers, placed as compactly as the nodes allow, in the task's own
+    unit. `remaining`: progress that is still needed; None where only the speed was profiled beforehand.
+    """
+
+    rates: tuple[float, ...]
+    remaining: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One task that has or wants workers, as an allotment policy sees it.
 
     `workers`: what it has, 0 while it waits; `least` and `most`: its bounds, narrowed by its owner's quota, by
     what the nodes could ever hold and by an explicit resize; a rigid task has both equal. `movable`: it may be
     given another number now (it can be resized, the last resize is settled and its cooldown over); a waiting
-    task always is. `resize_s`: seconds of training a resize would cost it.
+    task always is. `resize_s`: seconds of training a resize would cost it. `suspendable`: though it runs, it may
+    be given 0, which interrupts it. `known`: None unless somebody profiled the task beforehand.
     """
 
     task: Task
@@ -103,6 +118,8 @@ class Claim:
     movable: bool
     learned: Learned = NOTHING_LEARNED
     resize_s: float = 0.0
+    suspendable: bool = False
+    known: Foreknowledge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +147,7 @@ class Allotment(Protocol):
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         """Workers for each claim: within its bounds, what it has if it is not movable, or 0 to let it wait.
 
-        A running task never gets 0. Claims left out keep what they have. What is given must fit the budget;
+        A running task never gets 0 unless it is `suspendable`. Claims left out keep what they have. What is given must fit the budget;
         what the nodes then cannot hold, since room is scattered, is not given.
         """
         ...
