@@ -29,8 +29,8 @@ class Group:
     """The workers of an attempt that form a process group. They are named by their rank in the attempt.
 
     `generation`, `members`: of the latest plan, 0 and empty before the first one. `joined`: those who said
-    that they train in it. `stores`: the address each worker said it can be reached at, which also says that it
-    is ready. `leaving`: those the next plan shall not have. `broken`: who said that this generation failed.
+    that they train in it. `stores`: the address each worker said it can be reached at, which also says that
+    it is ready. `leaving`: those the next plan shall not have. `broken`: who said that this generation failed.
     `planned_at`: when the latest plan was made. `failures`: generations that broke since training last went
     on. `next_rank`: of the next worker to be started; a rank is used once.
     """

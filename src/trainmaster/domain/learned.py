@@ -1,4 +1,4 @@
-"""What has been seen of a task's training: the reports of its leader, and how fast it went with how many workers."""
+"""What has been seen of a task's training: its leader's reports, and its speed by worker count."""
 
 from __future__ import annotations
 
@@ -75,7 +75,13 @@ def learn(learned: Learned, time: float, step: float, workers: int, metrics: Map
     """
     rate = metrics.get("samples_s")
     last = learned.points[-1] if learned.points else None
-    if rate is None and last is not None and last.workers == workers and time > last.time and step > last.step:
+    if (
+        rate is None
+        and last is not None
+        and last.workers == workers
+        and time > last.time
+        and step > last.step
+    ):
         rate = (step - last.step) / (time - last.time)
     point = Point(
         time,

@@ -104,11 +104,11 @@ class Foreknowledge:
 class Claim:
     """One task that has or wants workers, as an allotment policy sees it.
 
-    `workers`: what it has, 0 while it waits; `least` and `most`: its bounds, narrowed by its owner's quota, by
-    what the nodes could ever hold and by an explicit resize; a rigid task has both equal. `movable`: it may be
-    given another number now (it can be resized, the last resize is settled and its cooldown over); a waiting
-    task always is. `resize_s`: seconds of training a resize would cost it. `suspendable`: though it runs, it may
-    be given 0, which interrupts it. `known`: None unless somebody profiled the task beforehand.
+    `workers`: what it has, 0 while it waits; `least` and `most`: its bounds, narrowed by its owner's quota,
+    by what the nodes could ever hold and by an explicit resize; a rigid task has both equal. `movable`: it
+    may be given another number now (it can be resized, the last resize is settled and its cooldown over); a
+    waiting task always is. `resize_s`: seconds of training a resize would cost it. `known`: None unless the
+    task was profiled beforehand.
     """
 
     task: Task
@@ -118,7 +118,6 @@ class Claim:
     movable: bool
     learned: Learned = NOTHING_LEARNED
     resize_s: float = 0.0
-    suspendable: bool = False
     known: Foreknowledge | None = None
 
 
@@ -144,11 +143,17 @@ class Allotment(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def suspends(self) -> bool:
+        """True if it may give a running task 0: it is interrupted and waits. Rigid running tasks are then
+        claims, too, and so are those that could not be resized."""
+        ...
+
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         """Workers for each claim: within its bounds, what it has if it is not movable, or 0 to let it wait.
 
-        A running task never gets 0 unless it is `suspendable`. Claims left out keep what they have. What is given must fit the budget;
-        what the nodes then cannot hold, since room is scattered, is not given.
+        A running task gets 0 only from a policy that suspends. Claims left out keep what they have. What is
+        given must fit the budget; what the nodes then cannot hold, since room is scattered, is not given.
         """
         ...
 

@@ -30,15 +30,15 @@ GPU = Resources(gpus=1)
 @dataclass(frozen=True, slots=True)
 class Rounds:
     """`nodes` of `per_node` workers each; a decision every `period_s`; who gets another placement rests for
-    `restart_s`. `suspend`: a running task may be given nothing. `informed`: claims carry what is known.
-    `cooldown_s`: between two resizes of a task. `most`: no task gets more workers than this.
-    `move`: resized tasks are placed anew, the smallest first; otherwise in the order of the claims."""
+    `restart_s`. `informed`: claims carry what is known.
+    `cooldown_s`: between two resizes of a
+    task. Resized tasks are placed anew: with `smallest_first` the smallest first, otherwise in the order of the
+    claims. `learning`: claims carry what the training reported."""
 
     nodes: int = 16
     per_node: int = 4
     period_s: float = 60.0
     restart_s: float = 30.0
-    suspend: bool = True
     informed: bool = True
     cooldown_s: float = 0.0
     smallest_first: bool = True
@@ -157,9 +157,9 @@ def _train(job: Job, now: float, seconds: float) -> float:
 
 
 def _decide(policy: Allotment, jobs: dict[TaskId, Job], rounds: Rounds, now: float, salt: int) -> None:
-    view = view_of(jobs, rounds, now, salt)
+    view = view_of(jobs, rounds, now, salt, policy.suspends)
     given = policy.allot(view)
-    _check(view, given)
+    check(view, given, policy.suspends)
     changed = []
     for claim in view.claims:
         job = jobs[claim.task.id]
@@ -201,7 +201,9 @@ def _decide(policy: Allotment, jobs: dict[TaskId, Job], rounds: Rounds, now: flo
                 job.learned = learn(job.learned, now, job.training.done, job.workers, metrics)
 
 
-def view_of(jobs: Mapping[TaskId, Job], rounds: Rounds, now: float, salt: int) -> AllotmentView:
+def view_of(
+    jobs: Mapping[TaskId, Job], rounds: Rounds, now: float, salt: int, suspends: bool
+) -> AllotmentView:
     """What the policy sees: running tasks as accepted, then waiting ones as submitted."""
     size = rounds.nodes * rounds.per_node
     claims = []
@@ -211,18 +213,13 @@ def view_of(jobs: Mapping[TaskId, Job], rounds: Rounds, now: float, salt: int) -
         known = job.training.known(most) if rounds.informed else None
         if known is not None:
             most = min(most, len(known.rates))
+        least, most = spec.min_workers, max(most, spec.min_workers)
+        settled = not job.at or now - job.resized_at >= rounds.cooldown_s
+        if not settled:
+            least = most = job.workers
+        movable = settled or (suspends and spec.preemptible)
         claims.append(
-            Claim(
-                job.task,
-                job.workers,
-                spec.min_workers,
-                max(most, spec.min_workers),
-                not job.at or now - job.resized_at >= rounds.cooldown_s,
-                job.learned,
-                rounds.restart_s,
-                rounds.suspend,
-                known,
-            )
+            Claim(job.task, job.workers, least, most, movable, job.learned, rounds.restart_s, known)
         )
     claims.sort(key=lambda c: (not c.workers, c.task.accepted_at or 0.0 if c.workers else 0.0, c.task.seq))
     held = [0] * rounds.nodes
@@ -236,13 +233,13 @@ def view_of(jobs: Mapping[TaskId, Job], rounds: Rounds, now: float, salt: int) -
     return AllotmentView(now, claims, GPU * (size - sum(held)), nodes, salt)
 
 
-def _check(view: AllotmentView, given: Mapping[TaskId, int]) -> None:
-    """A policy that over-allots, starves a minimum or moves what must not be moved is a defect."""
+def check(view: AllotmentView, given: Mapping[TaskId, int], suspends: bool) -> None:
+    """Raise InvariantBroken: a policy that over-allots, starves a minimum or moves what must not be moved is a defect."""
     free = view.free
     for claim in view.claims:
         wanted = given.get(claim.task.id, claim.workers)
         free += claim.task.spec.resources * (claim.workers - wanted)
-        may_rest = not claim.workers or claim.suspendable
+        may_rest = not claim.workers or (suspends and claim.task.spec.preemptible)
         if wanted != claim.workers and not claim.movable:
             raise InvariantBroken(f"{claim.task.id} was moved within its cooldown", rule="cooldown")
         if not (claim.least <= wanted <= claim.most or (wanted == 0 and may_rest) or wanted == claim.workers):

@@ -20,6 +20,7 @@ class Afs:
     """
 
     name = "afs"
+    suspends = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)

@@ -24,6 +24,7 @@ class Dolphin:
 
     threshold: float = 0.05
     name: str = "dolphin"
+    suspends: bool = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         shares = Fair().allot(view)

@@ -21,6 +21,7 @@ class Drf:
     """
 
     name = "drf"
+    suspends = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)

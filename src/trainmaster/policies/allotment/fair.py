@@ -18,6 +18,7 @@ class Fair:
     """
 
     name = "fair"
+    suspends = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)

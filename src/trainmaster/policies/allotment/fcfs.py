@@ -16,6 +16,7 @@ class FcfsAllotment:
     """
 
     name = "fcfs"
+    suspends = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)

@@ -12,6 +12,7 @@ class Fixed:
     """Every task gets its minimum and keeps what it has."""
 
     name = "fixed"
+    suspends = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         return {claim.task.id: claim.workers or claim.least for claim in view.claims}

@@ -27,7 +27,8 @@ class MarginalGoodput:
     has run since its last resize, at least `least_horizon_s`: young tasks move easily, old ones when it pays.
 
     Speeds are the claim's known ones, else fitted online (`estimates`). With `oracle` the weight is 1 / (known
-    remaining time with one worker): it *knows* lengths. Ties: the earliest in the order of the claims.
+    remaining time with one worker): it *knows* lengths. With `suspends` the tasks of the least weight rest
+    while there are more tasks than room. Ties: the earliest in the order of the claims.
     """
 
     look_ahead: tuple[int, ...] = (1, 2, 4, 8)
@@ -35,18 +36,21 @@ class MarginalGoodput:
     caution: float = 4.0
     least_horizon_s: float = 300.0
     oracle: bool = False
+    suspends: bool = False
     name: str = "marginal_goodput"
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         weights = {claim.task.id: self.weight(claim, view.now) for claim in view.claims}
-        order = sorted(
-            view.claims,
-            key=lambda c: (c.suspendable or not c.workers, -weights[c.task.id] if c.suspendable else 0.0),
-        )
+        order = sorted(view.claims, key=lambda claim: self._turn(claim, weights))
         served = [claim for claim in order if not claim.movable or budget.give(claim, claim.least)]
         grow(budget, served, [self.values(c, view.now) for c in served], weights, self.look_ahead)
         return budget.given
+
+    def _turn(self, claim: Claim, weights: Mapping[TaskId, float]) -> tuple[float, ...]:
+        """Minima go to those that must run, then to the rest: by weight if the policy may suspend."""
+        must = claim.workers > 0 and not (self.suspends and claim.task.spec.preemptible)
+        return (not must, -weights[claim.task.id] if self.suspends and not must else 0.0)
 
     def weight(self, claim: Claim, now: float) -> float:
         if self.oracle and claim.known is not None and claim.known.remaining is not None:

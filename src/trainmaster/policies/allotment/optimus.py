@@ -21,6 +21,7 @@ class Optimus:
     """
 
     name = "optimus"
+    suspends = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)

@@ -25,6 +25,7 @@ class Slaq:
 
     epoch_s: float = 60.0
     name: str = "slaq"
+    suspends: bool = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)

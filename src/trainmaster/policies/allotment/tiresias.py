@@ -16,12 +16,13 @@ class Tiresias:
 
     A task begins in the first queue and sinks into the next when its attained service, workers × seconds,
     passes a threshold. Inside a queue by submission (the paper: by start; the Pollux artifact: by entry, which
-    needs a memory). Whoever does not fit is passed over. Running tasks that may not be suspended are served
+    needs a memory). Whoever does not fit is passed over. Running tasks that are not preemptible are served
     first. `thresholds` in worker-seconds: 16 worker-hours as in the Pollux artifact.
     """
 
     thresholds: tuple[float, ...] = (16 * 3600.0,)
     name: str = "tiresias"
+    suspends: bool = True
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
@@ -38,4 +39,4 @@ class Tiresias:
 
 
 def _must_run(claim: Claim) -> bool:
-    return claim.workers > 0 and not claim.suspendable
+    return claim.workers > 0 and not claim.task.spec.preemptible

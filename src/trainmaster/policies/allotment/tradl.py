@@ -21,6 +21,7 @@ class Tradl:
 
     target: float = 0.85
     name: str = "tradl"
+    suspends: bool = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         times = {claim.task.id: self.time_to_target(claim) for claim in view.claims}

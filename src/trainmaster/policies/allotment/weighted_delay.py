@@ -23,6 +23,7 @@ class WeightedDelay:
     """
 
     name: str = "weighted_delay"
+    suspends: bool = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
