@@ -14,7 +14,6 @@ from trainmaster.domain.cluster import Node
 from trainmaster.domain.events import Event, NodeJoined, TaskSubmitted
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.task import TaskSpec
-from trainmaster.policies.base import Allotment
 from trainmaster.policies.registry import Policies
 from trainmaster.scheduler.state import Limits, Outcome, State
 from trainmaster.scheduler.step import step
@@ -134,7 +133,7 @@ class Simulation:
     def _step(self, events: list[Event]) -> None:
         state, now = self.state, self.now
         if self._scenario.round_s:
-            state.unsettled = True  # a round is a decision, whatever has happened
+            state.unsettled = state.allot_due = True  # a round is a decision, whatever has happened
         while True:
             outcome = step(state, events, now)
             self.steps += 1
@@ -215,4 +214,3 @@ def _collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
-__all__ = ["Allotment", "Arrival", "Scenario", "Simulation"]
