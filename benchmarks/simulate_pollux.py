@@ -47,7 +47,7 @@ def entries() -> dict[str, tuple[Allotment, dict[str, object], str]]:
 def through_step(policy: Allotment, arrivals: list[Arrival]) -> float:
     """Mean JCT with the whole scheduler: a resize ends the attempt and begins another."""
     nodes = [Node(NodeId(f"n{i:02d}"), Resources(gpus=4)) for i in range(16)]
-    policies = build(Profile("pollux", "fcfs", "fixed", "consolidate", "none"))
+    policies = build(Profile("pollux", "las", "fixed", "consolidate", "none"))
     simulation = Simulation(
         Scenario(
             nodes, policies, [replace(a, spec=replace(a.spec, elasticity=Elasticity.RESTART)) for a in arrivals],

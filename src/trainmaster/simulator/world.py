@@ -149,6 +149,8 @@ class World:
         if self._attempts.get(attempt.task) is not attempt:
             return []
         ranks = [rank for rank in attempt.runs if rank not in attempt.loose]
+        if not ranks:
+            return []
         life = self.lives[attempt.task]
         if life.begun_at is None:
             life.begun_at = now
