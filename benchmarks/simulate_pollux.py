@@ -50,7 +50,8 @@ def through_step(policy: Allotment, arrivals: list[Arrival]) -> float:
     policies = build(Profile("pollux", "las", "fixed", "consolidate", "none"))
     simulation = Simulation(
         Scenario(
-            nodes, policies, [replace(a, spec=replace(a.spec, elasticity=Elasticity.RESTART)) for a in arrivals],
+            nodes, policies, [replace(a, spec=replace(a.spec, elasticity=Elasticity.RESTART)) for a in
+            arrivals],
             Costs(start_s=30, restart_s=30), round_s=60, limits=Limits(restart_cooldown_s=0),
         )
     )  # fmt: skip
@@ -84,7 +85,8 @@ def main() -> None:
             found.append(
                 {
                     "policy": name, "workload": number, "mean_jct_s": round(mean, 1), "published": peer,
-                    "published_s": round(target, 1), "ratio": round(mean / target, 4), "wall_s": round(wall, 2),
+                    "published_s": round(target, 1), "ratio": round(mean / target, 4), "wall_s": round(wall,
+                    2),
                 }
             )  # fmt: skip
             print(json.dumps(found[-1]), flush=True)

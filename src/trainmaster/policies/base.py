@@ -92,7 +92,8 @@ class Ordering(Protocol):
 class Foreknowledge:
     """What a policy that *knows* may look at, and only such a policy: its file says so in its first lines.
 
-    `rates[w - 1]`: progress per second with w workers, placed as compactly as the nodes allow, in the task's own
+    `rates[w - 1]`: progress per second with w workers, placed as compactly as the nodes allow, in the
+    task's own
     unit. `remaining`: progress that is still needed; None where only the speed was profiled beforehand.
     """
 

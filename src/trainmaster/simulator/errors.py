@@ -63,7 +63,8 @@ class Stalled(TrainmasterError):
 
     def __init__(self, time: float, tasks: list[str]) -> None:
         super().__init__(
-            f"at {time:g} s nothing more will happen, but {len(tasks)} tasks have not ended, first {tasks[0]}",
+            f"at {time:g} s nothing more will happen, but {len(tasks)} tasks have not ended, "
+            f"first {tasks[0]}",
             remedy="give the cluster nodes that can hold them, or tasks a policy will ever start",
             time=time,
             tasks=tasks[:10],

@@ -13,7 +13,8 @@ from trainmaster.simulator.training import Training
 class Informed:
     """An allotment policy whose claims carry what the trainings know of themselves.
 
-    The one way by which truth reaches a policy in a simulation; a policy that does not look at `Claim.known` is
+    The one way by which truth reaches a policy in a simulation; a policy that does not look at
+    `Claim.known` is
     not changed by it, but for bounds: more workers than a task has known rates for are not offered.
     """
 

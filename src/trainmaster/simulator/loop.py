@@ -124,7 +124,8 @@ class Simulation:
         return max(math.ceil(due / period - 1e-9) * period, self.now)
 
     def _happen(self, now: float) -> list[Event]:
-        heap, events = self._heap, []
+        heap = self._heap
+        events: list[Event] = []
         while heap and heap[0].time <= now:
             due = heapq.heappop(heap)
             events.extend(due.call(*due.args))
@@ -169,7 +170,9 @@ class Simulation:
         if following is None:
             return
         if before is not None and following.time < before.time:
-            raise BadSetting("arrivals", following.time, f"in order of time (the one before is at {before.time})")
+            raise BadSetting(
+                "arrivals", following.time, f"in order of time (the one before is at {before.time})"
+            )
         self.at(following.time, self._arrive)
 
     def _arrive(self) -> list[Event]:
@@ -181,7 +184,7 @@ class Simulation:
         while arrival is not None and arrival.time == time:
             self._submitted += 1
             task = TaskId(f"t-{self._submitted:07d}")
-            self.world.expect(task, arrival.training)
+            self.world.expect(task, arrival.training, time)
             events.append(TaskSubmitted(task, arrival.spec))
             self._upcoming = following = next(self._arrivals, None)
             if following is not None and following.time != time:
@@ -212,5 +215,3 @@ def _collector_at_rest() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-

@@ -23,7 +23,8 @@ from trainmaster.simulator.errors import BadCurve, UnknownApplication
 FloatArray = NDArray[np.float64]
 Placement = tuple[int, ...]
 
-# The number of epochs Pollux trains each application for, and the most a GPU's memory holds (its section 5.1).
+# The number of epochs Pollux trains each application for, and the most a GPU's memory holds (its section
+# 5.1).
 EPOCHS = {"bert": 2, "cifar10": 100, "ncf": 10, "imagenet": 90, "deepspeech2": 80, "yolov3": 50}
 MOST_LOCAL = {"yolov3": 8}
 _EPS = 1e-8
@@ -143,9 +144,11 @@ class Application:
 
 
 def local_batch(app: Application, batch: int, workers: int, at_least_two: bool = True) -> tuple[int, int]:
-    """(samples per worker and pass, extra passes) for a wanted total batch: the memory of one GPU bounds a pass.
+    """(samples per worker and pass, extra passes) for a wanted total batch: the memory of one GPU bounds a
+    pass.
 
-    `at_least_two`: a single worker accumulates at least twice when the batch is above the base, since one pass
+    `at_least_two`: a single worker accumulates at least twice when the batch is above the base, since one
+    pass
     alone does not tell the gradient's noise.
     """
     local = math.ceil(batch / workers - _EPS)

@@ -108,13 +108,12 @@ class Report:
         self.refusals[error.code] += 1
 
     def take(self, outcome: Outcome, now: float) -> None:
-        if outcome.new_tasks:
-            self.submitted += len(outcome.new_tasks)
-            if self._first is None:
-                self._first = now
+        self.submitted += len(outcome.new_tasks)
 
     def ended(self, task: Task, life: Lived | None) -> None:
         ended_at = task.ended_at or 0.0
+        if life is not None:
+            self._first = life.arrived if self._first is None else min(self._first, life.arrived)
         self.ends[str(task.state)] += 1
         self.last_end = max(self.last_end, ended_at)
         if life is not None:
@@ -125,9 +124,10 @@ class Report:
             if accuracy is not None:
                 self.accuracy.add(accuracy)
         if task.state is TaskState.SUCCEEDED:
-            jct = ended_at - task.submitted_at
+            arrived = task.submitted_at if life is None else life.arrived
+            jct = ended_at - arrived
             self.jct.add(jct)
-            self.wait.add(task.waited_s(ended_at))
+            self.wait.add(task.waited_s(ended_at) + task.submitted_at - arrived)
             ratio = task.ran_s / jct if jct > 0 else 1.0
             self._ratio += ratio
             self._ratio2 += ratio * ratio

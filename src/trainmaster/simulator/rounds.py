@@ -32,7 +32,8 @@ class Rounds:
     """`nodes` of `per_node` workers each; a decision every `period_s`; who gets another placement rests for
     `restart_s`. `informed`: claims carry what is known.
     `cooldown_s`: between two resizes of a
-    task. Resized tasks are placed anew: with `smallest_first` the smallest first, otherwise in the order of the
+    task. Resized tasks are placed anew: with `smallest_first` the smallest first, otherwise in the order of
+    the
     claims. `learning`: claims carry what the training reported."""
 
     nodes: int = 16
@@ -160,7 +161,7 @@ def _decide(policy: Allotment, jobs: dict[TaskId, Job], rounds: Rounds, now: flo
     view = view_of(jobs, rounds, now, salt, policy.suspends)
     given = policy.allot(view)
     check(view, given, policy.suspends)
-    changed = []
+    changed: list[tuple[int, int, Job, int]] = []
     for claim in view.claims:
         job = jobs[claim.task.id]
         wanted = given.get(claim.task.id, claim.workers)
@@ -234,7 +235,8 @@ def view_of(
 
 
 def check(view: AllotmentView, given: Mapping[TaskId, int], suspends: bool) -> None:
-    """Raise InvariantBroken: a policy that over-allots, starves a minimum or moves what must not be moved is a defect."""
+    """Raise InvariantBroken: a policy that over-allots, starves a minimum or moves what must not be moved
+    is a defect."""
     free = view.free
     for claim in view.claims:
         wanted = given.get(claim.task.id, claim.workers)

@@ -1,10 +1,10 @@
-"""Modelled nodes: they carry out commands and answer, as agents and training code would, after modelled delays."""
+"""Modelled nodes: they carry out commands and answer, as agents and training code would, after modelled
+delays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.commands import Command, Launch, Regroup, Stop
@@ -28,8 +28,10 @@ _SLACK = 1e-9  # of a milestone: what rounding leaves
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Seconds that things take. `start_s`: from launch to running; `restart_s`: the same for later attempts,
-    which also load a checkpoint; `ready_s`: from running to ready for a group; `regroup_s`: training pauses so
-    long at each change of a group; `stop_s`: from the order to the end of a run; `checkpoint_s`: seconds between
+    which also load a checkpoint; `ready_s`: from running to ready for a group; `regroup_s`: training pauses
+    so
+    long at each change of a group; `stop_s`: from the order to the end of a run; `checkpoint_s`: seconds
+    between
     checkpoints, which is the most that a lost node can cost; 0 loses nothing. `report_s`: seconds between
     progress reports; 0: none but at milestones; None: none at all."""
 
@@ -52,7 +54,7 @@ class _Attempt:
     """The runs of one attempt and when what they did was last written up."""
 
     __slots__ = (
-        "busy_s", "crew_of", "generation", "joined", "loose", "members", "number", "runs", "saved", "saved_at",
+        "generation", "joined", "loose", "members", "number", "runs", "saved", "saved_at",
         "since", "size", "starting", "task", "training", "version",
     )  # fmt: skip
 
@@ -67,15 +69,16 @@ class _Attempt:
         self.since: float | None = None  # training from here on with the present crew; None: it rests
         self.version = 0  # of the appointment with its next milestone
         self.saved, self.saved_at = training.done, 0.0
-        self.busy_s = 0.0
-        self.crew_of: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
 class Lived:
-    """What became of a task in the world: attempts, resizes of its group, worker-seconds, and its training."""
+    """What became of a task in the world: attempts, resizes of its group, worker-seconds, and its training.
+
+    `arrived`: when its user submitted it, which a scheduler that works in rounds hears of later."""
 
     training: Training
+    arrived: float
     starts: int = 0
     regroups: int = 0
     worker_s: float = 0.0
@@ -100,9 +103,9 @@ class World:
     def join(self, node: Node) -> None:
         self.nodes[node.id] = node
 
-    def expect(self, task: TaskId, training: Training) -> None:
+    def expect(self, task: TaskId, training: Training, arrived: float) -> None:
         """A task with this training is about to be submitted."""
-        self.lives[task] = Lived(training)
+        self.lives[task] = Lived(training, arrived)
 
     def drop(self, task: TaskId) -> Lived | None:
         """It has ended, or was refused."""
@@ -163,13 +166,21 @@ class World:
         return [self._running(attempt, rank, now) for rank in ranks]
 
     def _joiner(self, attempt: _Attempt, rank: int, now: float) -> list[Event]:
-        if self._attempts.get(attempt.task) is not attempt or rank not in attempt.runs or rank in attempt.loose:
+        if (
+            self._attempts.get(attempt.task) is not attempt
+            or rank not in attempt.runs
+            or rank in attempt.loose
+        ):
             return []
         self._at(now + self._costs.ready_s, self._ready, attempt, rank)
         return [self._running(attempt, rank, now)]
 
     def _ready(self, attempt: _Attempt, rank: int) -> list[Event]:
-        if self._attempts.get(attempt.task) is not attempt or rank not in attempt.runs or rank in attempt.loose:
+        if (
+            self._attempts.get(attempt.task) is not attempt
+            or rank not in attempt.runs
+            or rank in attempt.loose
+        ):
             return []
         return [WorkerReady(RunId(attempt.task, attempt.number, rank), f"{attempt.runs[rank]}:{rank}")]
 
@@ -315,5 +326,3 @@ class World:
             if attempt.since is not None and node in attempt.runs.values():
                 self._write_up(attempt, now)
                 self._train(attempt, now)
-
-

@@ -14,8 +14,10 @@ class Afs:
     """One worker at a time to the winner of a contest of pairs.
 
     Between a and b, a the one that would end first with what both have: b gets the worker if
-    (p_b' − p_b) / p_b' > (p_a' − p_a) / p_a, where p is the speed with what it has and p' with one more; else a.
-    (AFS-L's rule as we derived it; whoever has nothing yet counts with speed 0 and precedes.) *Knows* what the
+    (p_b' − p_b) / p_b' > (p_a' − p_a) / p_a, where p is the speed with what it has and p' with one more;
+    else a.
+    (AFS-L's rule as we derived it; whoever has nothing yet counts with speed 0 and precedes.) *Knows* what
+    the
     claims carry, else estimates as Optimus. Ties: the order of the claims.
     """
 

@@ -1,4 +1,5 @@
-"""Dolphin (Lee et al., ICML ML Systems workshop 2016): the count with the shortest epoch, for one job at a time."""
+"""Dolphin (Lee et al., ICML ML Systems workshop 2016): the count with the shortest epoch, for one job at a
+time."""
 
 from __future__ import annotations
 
@@ -16,9 +17,12 @@ from trainmaster.policies.base import AllotmentView, Claim
 class Dolphin:
     """Inside its fair share each task gets the count with the least predicted epoch time.
 
-    The paper optimises one job on E machines, split into servers and workers; it changes the configuration only
-    when the predicted epoch is shorter by more than `threshold`. Ours has no servers, so what is scanned is the
-    count of workers up to the share; that several jobs share evenly is our reading (FS around it). What a task
+    The paper optimises one job on E machines, split into servers and workers; it changes the configuration
+    only
+    when the predicted epoch is shorter by more than `threshold`. Ours has no servers, so what is scanned is
+    the
+    count of workers up to the share; that several jobs share evenly is our reading (FS around it). What a
+    task
     leaves is not passed on, as the paper's optimizer knows nothing of other jobs.
     """
 
@@ -39,6 +43,8 @@ class Dolphin:
         seconds = fitted_seconds(claim)
         best = min(range(claim.least, share + 1), key=lambda count: seconds[count - 1])
         present = claim.workers
-        if claim.least <= present <= share and seconds[best - 1] > seconds[present - 1] * (1 - self.threshold):
+        if claim.least <= present <= share and seconds[best - 1] > seconds[present - 1] * (
+            1 - self.threshold
+        ):
             return present
         return best

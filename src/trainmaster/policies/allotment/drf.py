@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 
-from trainmaster.domain.ids import TaskId
+from trainmaster.domain.ids import TaskId, UserName
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.policies.allotment.budget import Budget
 from trainmaster.policies.base import AllotmentView, Claim
@@ -15,8 +15,10 @@ class Drf:
     """Progressive filling: the user with the smallest dominant share gets the next worker that fits.
 
     A share is the largest of a user's fractions of the cluster's cores, memory and GPUs. Running tasks have
-    their minimum first, as they cannot be given nothing; a waiting task starts with its whole minimum. Inside a
-    user: the first in the order of the claims until it has its maximum (the paper gives no order). Ties between
+    their minimum first, as they cannot be given nothing; a waiting task starts with its whole minimum.
+    Inside a
+    user: the first in the order of the claims until it has its maximum (the paper gives no order). Ties
+    between
     users: by their first claim.
     """
 
@@ -26,8 +28,8 @@ class Drf:
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         total = sum((node.capacity for node in view.nodes), NOTHING)
-        queues: dict[str, list[Claim]] = {}
-        used: dict[str, Resources] = {}
+        queues: dict[UserName, list[Claim]] = {}
+        used: dict[UserName, Resources] = {}
         for claim in view.claims:
             user = claim.task.spec.user
             queues.setdefault(user, []).append(claim)

@@ -23,7 +23,8 @@ def fitted_seconds(claim: Claim) -> tuple[float, ...]:
     """a + b/w + c·(w − 1) ≥ 0 by non-negative least squares over the measured speeds.
 
     a: what does not shrink with more workers, b: what they share, c: synchronisation (Optimus' model of a
-    synchronous step at a fixed batch, its equation 4, without parameter servers). Errors are relative, weighted
+    synchronous step at a fixed batch, its equation 4, without parameter servers). Errors are relative,
+    weighted
     by the number of reports (at most 10). With a single worker count measured, Amdahl with a serial share of
     `_AMDAHL`; with none, the same with 1 s.
     """
@@ -80,7 +81,8 @@ def loss_curve(claim: Claim) -> tuple[float, float, float] | None:
 
 
 def remaining_by_loss(claim: Claim, still: float = 0.005) -> float:
-    """Steps until a tenth more of all steps so far lowers the loss by less than `still` of its first value."""
+    """Steps until a tenth more of all steps so far lowers the loss by less than `still` of its first
+    value."""
     curve = loss_curve(claim)
     if curve is None or curve[0] <= 0:
         return 1.0

@@ -17,16 +17,19 @@ from trainmaster.policies.base import AllotmentView, Claim
 class MarginalGoodput:
     """Greedy on the sum of weight · log(speed), with the weights of least attained service.
 
-    The next workers go to the claim with the largest weight · log(speed(w + k) / speed(w)) / k over the steps k
+    The next workers go to the claim with the largest weight · log(speed(w + k) / speed(w)) / k over the
+    steps k
     of `look_ahead`, since speed is not concave in workers: a second node may first slow a task down.
-    weight = 1 / (worker-seconds attained + `grace_s`): under heavy-tailed lengths what a task has had is the best
+    weight = 1 / (worker-seconds attained + `grace_s`): under heavy-tailed lengths what a task has had is
+    the best
     guess of what it still needs, so short tasks pass long ones without anybody's knowing lengths.
 
     *Stay bonus*: a running task that changes its count pauses for `resize_s`. Every count but the present one
     is taken at speed · `horizon_s` / (`horizon_s` + resize_s · `caution`), where the horizon is what the task
     has run since its last resize, at least `least_horizon_s`: young tasks move easily, old ones when it pays.
 
-    Speeds are the claim's known ones, else fitted online (`estimates`). With `oracle` the weight is 1 / (known
+    Speeds are the claim's known ones, else fitted online (`estimates`). With `oracle` the weight is 1 /
+    (known
     remaining time with one worker): it *knows* lengths. With `suspends` the tasks of the least weight rest
     while there are more tasks than room. Ties: the earliest in the order of the claims.
     """
@@ -79,7 +82,8 @@ def grow(
     weights: Mapping[TaskId, float],
     look_ahead: tuple[int, ...],
 ) -> None:
-    """Give out what is left by the largest gain per worker. A jump back to the present count is always tried."""
+    """Give out what is left by the largest gain per worker. A jump back to the present count is always
+    tried."""
     heap: list[tuple[float, int, int]] = []
 
     def offer(at: int) -> None:

@@ -26,16 +26,20 @@ class Optimus:
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         served = budget.give_least(view.claims)
-        heap = []
+        heap: list[tuple[float, int, tuple[float, ...], float]] = []
         for at, claim in enumerate(served):
             if claim.movable:
                 step, left = seconds_each(claim), remaining(claim)
-                heapq.heappush(heap, (-_saved(step, left, budget.given[claim.task.id], claim), at, step, left))
+                heapq.heappush(
+                    heap, (-_saved(step, left, budget.given[claim.task.id], claim), at, step, left)
+                )
         while heap:
             worse, at, step, left = heapq.heappop(heap)
             claim = served[at]
             if worse < 0 and budget.give(claim):
-                heapq.heappush(heap, (-_saved(step, left, budget.given[claim.task.id], claim), at, step, left))
+                heapq.heappush(
+                    heap, (-_saved(step, left, budget.given[claim.task.id], claim), at, step, left)
+                )
         return budget.given
 
 

@@ -11,7 +11,8 @@ from trainmaster.policies.base import AllotmentView
 
 
 def weighted(view: AllotmentView, weights: Mapping[TaskId, float]) -> Mapping[TaskId, int]:
-    """Weighted max-min shares inside the bounds. A weight of 0 keeps a claim at its minimum. Ties: by `seq`."""
+    """Weighted max-min shares inside the bounds. A weight of 0 keeps a claim at its minimum. Ties: by
+    `seq`."""
     budget = Budget(view)
     served = budget.give_least(view.claims)
     heap = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,10 +17,13 @@ from trainmaster.policies.base import AllotmentView, Claim
 class Slaq:
     """Everybody has the minimum; one more goes to the largest predicted extra drop of normalised loss.
 
-    The drop over the next `epoch_s` seconds is predicted from the loss curve (`estimates.loss_curve`: the paper's
-    1/(ak² + bk + c) + d for first-order methods without its quadratic term, which non-negative fits set to zero
+    The drop over the next `epoch_s` seconds is predicted from the loss curve (`estimates.loss_curve`: the
+    paper's
+    1/(ak² + bk + c) + d for first-order methods without its quadratic term, which non-negative fits set to
+    zero
     on our curves) and iterations ∝ time / seconds per step; it is divided by the largest drop between two
-    reports so far. A task without three losses counts with a drop of 1 per epoch at the speed of its minimum, so
+    reports so far. A task without three losses counts with a drop of 1 per epoch at the speed of its
+    minimum, so
     that it is explored (the paper is silent). Until nothing fits. Ties: the order of the claims.
     """
 
@@ -50,7 +54,7 @@ class Slaq:
         if curve is None:
             return tuple(seconds[0] / each for each in seconds)
         losses = [point.loss for point in claim.learned.points if point.loss is not None]
-        largest = max((a - b for a, b in zip(losses, losses[1:], strict=False)), default=0.0)
+        largest = max((a - b for a, b in itertools.pairwise(losses)), default=0.0)
         if largest <= 0:
             return (0.0,) * len(seconds)
         a, b, _ = curve

@@ -15,7 +15,8 @@ class Tiresias:
     """Tasks keep the workers they ask for (their maximum) and run in the order of their queue; others rest.
 
     A task begins in the first queue and sinks into the next when its attained service, workers × seconds,
-    passes a threshold. Inside a queue by submission (the paper: by start; the Pollux artifact: by entry, which
+    passes a threshold. Inside a queue by submission (the paper: by start; the Pollux artifact: by entry,
+    which
     needs a memory). Whoever does not fit is passed over. Running tasks that are not preemptible are served
     first. `thresholds` in worker-seconds: 16 worker-hours as in the Pollux artifact.
     """
@@ -26,9 +27,12 @@ class Tiresias:
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
-        for claim in sorted(view.claims, key=lambda claim: self._rank(claim, view.now)):
-            if claim.movable and not budget.give(claim, claim.most) and _must_run(claim):
+        for claim in view.claims:
+            if claim.movable and _must_run(claim):
                 budget.give(claim, claim.workers)
+        for claim in sorted(view.claims, key=lambda claim: self._rank(claim, view.now)):
+            if claim.movable:
+                budget.give(claim, claim.most - budget.given[claim.task.id])
         return budget.given
 
     def _rank(self, claim: Claim, now: float) -> tuple[float, ...]:

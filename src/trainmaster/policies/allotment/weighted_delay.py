@@ -14,12 +14,17 @@ from trainmaster.policies.base import AllotmentView
 
 @dataclass(frozen=True, slots=True)
 class WeightedDelay:
-    """If everybody can have the maximum, everybody has it; otherwise the scheme with the least weighted delay.
+    """If everybody can have the maximum, everybody has it; otherwise the scheme with the least weighted
+    delay.
 
-    The paper compares "the weighted delay ratio of each allocation scheme" and gives no formula. Ours: the sum
-    over tasks of weight · (predicted / ideal seconds), ideal with the maximum of workers, weight = 1 + urgency
-    (the paper wants tasks weighted by importance). Schemes are not enumerated: from the minima, one worker at a
-    time goes where it lowers the sum most, which is optimal where seconds fall convexly. Ties: by claim order.
+    The paper compares "the weighted delay ratio of each allocation scheme" and gives no formula. Ours: the
+    sum
+    over tasks of weight · (predicted / ideal seconds), ideal with the maximum of workers, weight = 1 +
+    urgency
+    (the paper wants tasks weighted by importance). Schemes are not enumerated: from the minima, one worker
+    at a
+    time goes where it lowers the sum most, which is optimal where seconds fall convexly. Ties: by claim
+    order.
     """
 
     name: str = "weighted_delay"

@@ -11,7 +11,8 @@ from trainmaster.policies.ordering.common import PlainAdjustment
 class Aloha(PlainAdjustment):
     """By a random slot, drawn anew for every attempt from a window that doubles with each (binary back-off).
 
-    Stands for decentralised schedulers, where the claims of one slot collide; here the earlier submitted wins.
+    Stands for decentralised schedulers, where the claims of one slot collide; here the earlier submitted
+    wins.
     The slot is a function of the task's number and attempt, so a replay draws the same.
     """
 

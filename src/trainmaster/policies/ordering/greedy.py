@@ -10,7 +10,8 @@ from trainmaster.policies.ordering.common import PlainAdjustment
 class Greedy(PlainAdjustment):
     """By priority per worker-second of the estimate, the largest first, then submission.
 
-    Smith's rule (1956) with workers counted in. The urgency comes first; a task without an estimate has a density
+    Smith's rule (1956) with workers counted in. The urgency comes first; a task without an estimate has a
+    density
     of 0, a negative priority a negative one.
     """
 

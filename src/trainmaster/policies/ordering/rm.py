@@ -12,7 +12,8 @@ from trainmaster.policies.ordering.common import PlainAdjustment
 class Rm(PlainAdjustment):
     """By period, the shortest first, then submission.
 
-    The period in seconds is the label `period_s`, which triggers give to what they fire; a task without one (or
+    The period in seconds is the label `period_s`, which triggers give to what they fire; a task without one
+    (or
     with one that is no number) comes last.
     """
 

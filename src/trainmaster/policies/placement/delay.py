@@ -12,9 +12,12 @@ from trainmaster.policies.base import Context, NodeView
 class Delay:
     """Among the nodes with room those that hold the task's data first, then those of its rack, then any.
 
-    The nodes and racks are the task's labels `data` (node names) and `rack`, comma-separated; a node's rack is
-    what its name has before the first dot. The paper makes the head of the queue skip a non-local slot up to D
-    times; a placement cannot refuse a node, so the wait is the business of the ordering's discipline. Ties: the
+    The nodes and racks are the task's labels `data` (node names) and `rack`, comma-separated; a node's rack
+    is
+    what its name has before the first dot. The paper makes the head of the queue skip a non-local slot up
+    to D
+    times; a placement cannot refuse a node, so the wait is the business of the ordering's discipline. Ties:
+    the
     node with the most room for the task.
     """
 

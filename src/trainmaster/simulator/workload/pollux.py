@@ -19,7 +19,11 @@ _NCF = 32_768  # the batch Pollux trains ncf with, on one GPU, under every polic
 
 
 def pollux(
-    path: Path, applications: Applications, mode: str = ADAPTIVE, tells: str = GOODPUT, remaining: bool = False
+    path: Path,
+    applications: Applications,
+    mode: str = ADAPTIVE,
+    tells: str = GOODPUT,
+    remaining: bool = False,
 ) -> Iterator[Arrival]:
     """What of a row the user fixes: RIGID its workers and batch (as for Tiresias), BATCH its batch (as for
     Optimus), ADAPTIVE nothing (as for Pollux). Raises BadWorkload, UnknownApplication."""
@@ -28,7 +32,9 @@ def pollux(
         try:
             app = applications[row.text("application")]
         except UnknownApplication as error:
-            raise row.bad("application", f"is {error.fields['name']!r}, of which there is no profile") from error
+            raise row.bad(
+                "application", f"is {error.fields['name']!r}, of which there is no profile"
+            ) from error
         if not app.base <= wanted <= app.most_batch:
             raise row.bad("batch_size", f"is {wanted}, outside {app.base}..{app.most_batch}")
         batch: int | None = wanted
@@ -44,5 +50,3 @@ def pollux(
             labels=(("application", app.name),),
         )
         yield Arrival(row.number("time"), spec, Profiled(app, batch, tells, remaining))
-
-
