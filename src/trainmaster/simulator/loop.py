@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.events import Event, NodeJoined, TaskSubmitted
 from trainmaster.domain.ids import TaskId
-from trainmaster.domain.task import TaskSpec
+from trainmaster.domain.task import Elasticity, TaskSpec
 from trainmaster.policies.registry import Policies
 from trainmaster.scheduler.state import Limits, Outcome, State
 from trainmaster.scheduler.step import step
@@ -184,7 +184,9 @@ class Simulation:
         while arrival is not None and arrival.time == time:
             self._submitted += 1
             task = TaskId(f"t-{self._submitted:07d}")
-            self.world.expect(task, arrival.training, time)
+            spec = arrival.spec
+            group = spec.elastic and spec.elasticity is Elasticity.AUTO
+            self.world.expect(task, arrival.training, time, group)
             events.append(TaskSubmitted(task, arrival.spec))
             self._upcoming = following = next(self._arrivals, None)
             if following is not None and following.time != time:

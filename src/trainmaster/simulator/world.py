@@ -94,6 +94,7 @@ class World:
         self.paces: dict[NodeId, float] = {}  # by node; 1 if absent
         self.nodes: dict[NodeId, Node] = {}
         self.lives: dict[TaskId, Lived] = {}
+        self.groups: set[TaskId] = set()  # tasks whose workers form a group
         self._attempts: dict[TaskId, _Attempt] = {}
 
     @property
@@ -103,13 +104,16 @@ class World:
     def join(self, node: Node) -> None:
         self.nodes[node.id] = node
 
-    def expect(self, task: TaskId, training: Training, arrived: float) -> None:
+    def expect(self, task: TaskId, training: Training, arrived: float, group: bool) -> None:
         """A task with this training is about to be submitted."""
         self.lives[task] = Lived(training, arrived)
+        if group:
+            self.groups.add(task)
 
     def drop(self, task: TaskId) -> Lived | None:
         """It has ended, or was refused."""
         self._attempts.pop(task, None)
+        self.groups.discard(task)
         return self.lives.pop(task, None)
 
     def training(self, task: TaskId) -> Training | None:
@@ -157,10 +161,10 @@ class World:
         life = self.lives[attempt.task]
         if life.begun_at is None:
             life.begun_at = now
-        if len(ranks) == len(attempt.runs):
+        if attempt.task not in self.groups:
             attempt.members = tuple(sorted(ranks))
             self._train(attempt, now)
-        if self._elastic(attempt):
+        else:
             for rank in ranks:
                 self._at(now + self._costs.ready_s, self._ready, attempt, rank)
         return [self._running(attempt, rank, now) for rank in ranks]
@@ -183,11 +187,6 @@ class World:
         ):
             return []
         return [WorkerReady(RunId(attempt.task, attempt.number, rank), f"{attempt.runs[rank]}:{rank}")]
-
-    def _elastic(self, attempt: _Attempt) -> bool:
-        return attempt.task in self.groups
-
-    groups: frozenset[TaskId] | set[TaskId] = frozenset()
 
     def _running(self, attempt: _Attempt, rank: int, now: float) -> Event:
         run = RunId(attempt.task, attempt.number, rank)
