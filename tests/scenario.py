@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from trainmaster.domain.cluster import Node
-from trainmaster.domain.commands import Forget, Launch, Stop
-from trainmaster.domain.events import Event, NodeJoined, RunReported, TaskSubmitted
+from trainmaster.domain.commands import Forget, Launch, Regroup, Stop
+from trainmaster.domain.events import Event, NodeJoined, RunReported, TaskSubmitted, WorkerJoined, WorkerReady
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import NodeId, RunId, TaskId
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
@@ -42,6 +43,7 @@ class World:
         self.launches: list[RunId] = []
         self.forgotten: list[RunId] = []
         self.stopped: list[RunId] = []
+        self.plans: dict[RunId, GroupPlan] = {}  # the latest each worker was told
         self.last = Outcome()
         self._count = 0
         for name, capacity in (nodes or {}).items():
@@ -66,6 +68,8 @@ class World:
                         command.node,
                         RunReport(command.run.id, RunState.LAUNCHING),
                     )
+            elif isinstance(command, Regroup):
+                self.plans[command.run] = command.plan
             elif isinstance(command, Stop):
                 self.stopped.append(command.run)
             elif isinstance(command, Forget):
@@ -119,6 +123,29 @@ class World:
         """All workers of the current attempt begin to run."""
         for rank in sorted(self.state.runs[task]):
             self.report(self.state.runs[task][rank].id, RunState.RUNNING)
+
+    def ready(self, task: TaskId) -> None:
+        """All workers of the attempt run, and those that have not yet say that they can be planned."""
+        for rank, run in sorted(self.state.runs[task].items()):
+            if run.live and run.state is not RunState.RUNNING:
+                self.report(run.id, RunState.RUNNING)
+            group = self.task(task).group
+            if run.live and (group is None or rank not in dict(group.stores)):
+                self.do(WorkerReady(run.id, f"127.0.0.1:{1000 + rank}"))
+
+    def follow(self, task: TaskId) -> None:
+        """Members join the generation they were told of; whoever is not in it any more ends."""
+        while (group := self.task(task).group) is not None and not self.task(task).ended:
+            live = {rank: run.id for rank, run in self.state.runs[task].items() if run.live}
+            late = [r for r in group.members if r in live and r not in group.joined]
+            gone = [r for r in group.leaving if r in live and r not in group.members]
+            if late:
+                assert self.plans[live[late[0]]] == group.plan, "everybody is told the latest plan"
+                self.do(WorkerJoined(live[late[0]], group.generation, 10.0))
+            elif gone:
+                self.report(live[gone[0]], RunState.EXITED, Exit(0))
+            else:
+                return
 
     def end(self, task: TaskId, code: int = 0, fault: Fault = Fault.NONE, after: float = 0.0) -> None:
         """All workers of the current attempt end the same way."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trainmaster.domain.cluster import Gauges, Node, Quota
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import NodeId, RunId, TaskId
 from trainmaster.domain.run import LogChunk, Run, RunGauge, RunReport, RunSpec, Stream
@@ -56,6 +57,10 @@ class Agent(Protocol):
 
     async def stop(self, run: RunId, grace_s: float) -> None:
         """TERM, grace, KILL, verify. Unknown or ended runs change nothing; one never started never starts."""
+        ...
+
+    async def tell(self, run: RunId, plan: GroupPlan) -> None:
+        """Put the latest membership of its group where the worker looks. An ended run changes nothing."""
         ...
 
     async def forget(self, runs: Sequence[RunId]) -> None:
@@ -118,6 +123,8 @@ class Engine(Protocol):
 
     async def stop(self, node: NodeId, run: RunId, grace_s: float) -> None: ...
 
+    async def tell(self, node: NodeId, run: RunId, plan: GroupPlan) -> None: ...
+
     async def forget(self, node: NodeId, runs: Sequence[RunId]) -> None: ...
 
     async def read_log(self, node: NodeId, run: RunId, stream: Stream, offset: int, limit: int) -> bytes: ...
@@ -148,6 +155,10 @@ class Runner(Protocol):
     async def launch(self, run: RunSpec) -> None: ...
 
     async def stop(self, run: RunId, grace_s: float) -> None: ...
+
+    async def tell(self, run: RunId, plan: GroupPlan) -> None:
+        """Replace the plan the worker sees, atomically. Kinds of runs that form no groups do nothing."""
+        ...
 
     async def forget(self, run: RunId) -> None:
         """Delete what the node keeps of an ended run."""

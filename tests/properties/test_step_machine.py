@@ -16,18 +16,22 @@ from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import (
     CancelRequested,
     DrainRequested,
+    GroupBroken,
     NodeFellSilent,
     NodeReturned,
     NodeVanished,
     PriorityRequested,
     ProfileSwitched,
     QuotaChanged,
+    ResizeRequested,
     RunReported,
+    WorkerJoined,
+    WorkerReady,
 )
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import ENDED
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
-from trainmaster.domain.task import Retry, Urgency
+from trainmaster.domain.task import Elasticity, Retry, Urgency
 from trainmaster.domain.units import Resources
 from trainmaster.policies import registry
 from trainmaster.scheduler.explain import explain
@@ -67,10 +71,22 @@ class Machine(RuleBasedStateMachine):
         timeout=st.none() | st.floats(1, 100),
         user=st.sampled_from(["ann", "bob"]),
         preemptible=st.booleans(),
+        elasticity=st.sampled_from(Elasticity),
         after=st.booleans(),
     )
     def submit(
-        self, resources, workers, urgency, priority, attempts, estimate, timeout, user, preemptible, after
+        self,
+        resources,
+        workers,
+        urgency,
+        priority,
+        attempts,
+        estimate,
+        timeout,
+        user,
+        preemptible,
+        elasticity,
+        after,
     ):
         after_ids = (self.submitted[-1],) if after and self.submitted else ()
         try:
@@ -86,6 +102,7 @@ class Machine(RuleBasedStateMachine):
                     timeout_s=timeout,
                     user=UserName(user),
                     preemptible=preemptible,
+                    elasticity=elasticity,
                     after=after_ids,
                 )
             )
@@ -106,6 +123,36 @@ class Machine(RuleBasedStateMachine):
         runs = [run for run in self.world.state.runs.get(task, {}).values() if run.id in self.world.held]
         if runs:
             self.world.report(runs[which % len(runs)].id, RunState.EXITED, Exit(code))
+
+    @rule(task=tasks)
+    def ready(self, task: TaskId) -> None:
+        """Its live workers say that they form a group."""
+        for run in list(self.world.state.runs.get(task, {}).values()):
+            if run.live and run.id in self.world.held:
+                self.world.do(WorkerReady(run.id, f"127.0.0.1:{1000 + run.id.rank}"))
+
+    @rule(task=tasks, which=st.integers(0, 5), others=st.booleans())
+    def join_one(self, task: TaskId, which: int, others: bool) -> None:
+        """Members join the generation they were told of; those that are no members any more end."""
+        group = self.world.state.tasks[task].group if task in self.world.state.tasks else None
+        runs = [run for run in self.world.state.runs.get(task, {}).values() if run.live]
+        for run in runs if others else runs[which % len(runs) :][:1] if runs else []:
+            if group is not None and run.id.rank in group.members:
+                self.world.do(WorkerJoined(run.id, group.generation, 5.0))
+            elif group is not None and run.id.rank in group.leaving and run.id in self.world.held:
+                self.world.report(run.id, RunState.EXITED, Exit(0))
+
+    @rule(task=tasks, which=st.integers(0, 5), suspect=st.integers(0, 3))
+    def break_one(self, task: TaskId, which: int, suspect: int) -> None:
+        group = self.world.state.tasks[task].group if task in self.world.state.tasks else None
+        runs = [run for run in self.world.state.runs.get(task, {}).values() if run.live]
+        if group is not None and runs:
+            run = runs[which % len(runs)]
+            self.world.do(GroupBroken(run.id, group.generation, (suspect,), "a step failed"))
+
+    @rule(task=tasks, workers=st.none() | st.integers(1, 5))
+    def resize(self, task: TaskId, workers: int | None) -> None:
+        self.world.do(ResizeRequested(task, workers, ME))
 
     @rule(task=tasks)
     def lose_one(self, task: TaskId) -> None:

@@ -16,6 +16,7 @@ from typing import Protocol
 from trainmaster.agent.board import Board
 from trainmaster.agent.logs import LogTail, read
 from trainmaster.domain.cluster import Gauges, Node
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.ids import RunId
 from trainmaster.domain.run import Exit, Fault, LogChunk, RunGauge, RunReport, RunSpec, RunState, Stream
 from trainmaster.ports import LogFile, PollResult, Runner
@@ -118,6 +119,11 @@ class Agent:
         if runner is not None:
             await runner.stop(run, grace_s)
 
+    async def tell(self, run: RunId, plan: GroupPlan) -> None:
+        runner = self._kinds.get(run)
+        if runner is not None:
+            await runner.tell(run, plan)
+
     async def forget(self, runs: Sequence[RunId]) -> None:
         self._forgetting.update(runs)
         await self._sweep()
@@ -153,6 +159,15 @@ class Agent:
             await runner.close(leave_running)
         for shared in self._shared:
             await shared.close(leave_running)
+
+    def wrote(self, message: bytes) -> None:
+        """A worker says that its progress file has news (`group <run id>`): do not wait for the next look."""
+        try:
+            run = RunId.parse(message.decode())
+        except ValueError:
+            return
+        if self._logs.wake(run):
+            self._board.news.set()
 
     # --- polls ---------------------------------------------------------------------------------------------
 

@@ -35,9 +35,13 @@ def build_agent(
     board = Board(secrets.token_hex(8))
     warm = Warm(data, folder)
     runners: dict[str, Runner] = {
-        "process": ProcessRunner(folder, node.id, warm.server, warm.hints, board.report, cpus),
+        "process": ProcessRunner(
+            folder, node.id, warm.server, warm.hints, board.report, cpus, f"{data}/checkpoints"
+        ),
         "function": FunctionRunner(folder, node.id, warm.server, warm.hints, board.report, cpus, lanes),
     }
     for kind, make in (more or {}).items():
         runners[kind] = make(folder, board.report)
-    return Agent(node, folder, board, runners, (warm,), monitor, devices=devices)
+    agent = Agent(node, folder, board, runners, (warm,), monitor, devices=devices)
+    warm.hints.listen("group", agent.wrote)
+    return agent

@@ -75,6 +75,13 @@ class LogTail:
             tail.ended = True
             tail.due = 0.0
 
+    def wake(self, run: RunId) -> bool:
+        """Look at a run's files now. False if it is not followed."""
+        tail = self._tails.get(run)
+        if tail is not None:
+            tail.due = 0.0
+        return tail is not None
+
     def stored(self, run: RunId) -> bool:
         """True once every stream is confirmed to its end (or the run is not followed)."""
         return run not in self._tails and run not in self._sent

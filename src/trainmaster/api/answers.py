@@ -25,6 +25,14 @@ class ProgressOut(BaseModel):
     metrics: dict[str, float]
 
 
+class GroupOut(BaseModel):
+    """The elastic group of the current attempt."""
+
+    generation: int
+    members: list[int] = Field(description="ranks of the workers that train, the leader first")
+    settled: bool = Field(description="everybody trains in the latest generation")
+
+
 class TaskOut(BaseModel):
     """A task as it is now. Times are seconds since the epoch, durations seconds."""
 
@@ -46,6 +54,9 @@ class TaskOut(BaseModel):
     workers: int
     min_workers: int
     max_workers: int
+    elasticity: str
+    pinned: int | None = Field(description="the worker count somebody asked for; null: the policy's")
+    group: GroupOut | None
     attempt: int
     failures: int
     losses: int
@@ -88,6 +99,15 @@ class TaskOut(BaseModel):
             workers=task.workers,
             min_workers=spec.min_workers,
             max_workers=spec.max_workers,
+            elasticity=spec.elasticity,
+            pinned=task.pinned,
+            group=None
+            if task.group is None
+            else GroupOut(
+                generation=task.group.generation,
+                members=list(task.group.members),
+                settled=task.group.settled,
+            ),
             attempt=task.attempt,
             failures=task.failures,
             losses=task.losses,

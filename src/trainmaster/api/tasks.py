@@ -19,7 +19,7 @@ from trainmaster.api.answers import (
     TaskPage,
 )
 from trainmaster.api.deps import OwnTask, Serving, Submitter, TaskInPath, Viewer
-from trainmaster.api.requests import ManyIn, PriorityIn, TaskIn
+from trainmaster.api.requests import ManyIn, PriorityIn, ResizeIn, TaskIn
 from trainmaster.domain.errors import InvalidTask, TrainmasterError
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Task, Urgency
@@ -106,6 +106,12 @@ async def priority(task: OwnTask, body: PriorityIn, service: Serving, person: Su
     urgency = Urgency[body.urgency.upper()] if body.urgency else None
     changed = await service.prioritise(task.id, person.name, body.bumps, body.priority, urgency)
     return task_out(service, changed)
+
+
+@router.post("/{task}/resize", summary="Change how many workers a task has")
+async def resize(task: OwnTask, body: ResizeIn, service: Serving, person: Submitter) -> TaskOut:
+    """Carried out while it runs: at a step boundary by its group, or by a restart (see `elasticity`)."""
+    return task_out(service, await service.resize(task.id, person.name, body.workers))
 
 
 @router.get("/{task}/explain", summary="Why is it where it is?")

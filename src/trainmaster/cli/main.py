@@ -29,6 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "logs": Entry("trainmaster.cli.logs:logs", "Print a task's log, or follow it.", _TASKS),
     "explain": Entry("trainmaster.cli.explain:explain", "Why a task waits, or runs as it does.", _TASKS),
     "priority": Entry("trainmaster.cli.priority:priority", "Raise, lower or set a task's priority.", _TASKS),
+    "resize": Entry("trainmaster.cli.resize:resize", "Change how many workers a task has.", _TASKS),
     "cancel": Entry("trainmaster.cli.cancel:cancel", "End tasks.", _TASKS),
     "events": Entry("trainmaster.cli.events:events", "What happened, and why.", _TASKS),
     "top": Entry("trainmaster.cli.top:top", "Nodes and tasks, live.", _CLUSTER),
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("trainmaster.cli.doctor:doctor", "Check this machine and say what to mend.", _SERVICE),
     "demo": Entry("trainmaster.cli.demo:demo", "Watch small networks train, wait and yield.", _SERVICE),
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
+    "trigger": Entry("trainmaster.cli.trigger:app", "When a rule is due; can its tasks be in time?", _TOOLS),
     "forecast": Entry("trainmaster.cli.forecast:forecast", "Forecast how much work comes.", _TOOLS),
     "simulate": Entry("trainmaster.cli.simulate:simulate", "Run a workload in virtual time.", _TOOLS),
 }

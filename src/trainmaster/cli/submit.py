@@ -32,6 +32,12 @@ class UrgencyName(StrEnum):
     HIGHEST = "highest"
 
 
+class ElasticityName(StrEnum):
+    AUTO = "auto"
+    RESTART = "restart"
+    NONE = "none"
+
+
 class NetworkName(StrEnum):
     NONE = "none"
     BRIDGE = "bridge"
@@ -113,6 +119,10 @@ def submit(
         str | None,
         typer.Option(metavar="N|MIN..MAX", help="How many; a range lets it grow.", rich_help_panel=_NEEDS),
     ] = None,
+    elastic: Annotated[
+        ElasticityName | None,
+        typer.Option(help="How it is resized while it runs; default auto.", rich_help_panel=_NEEDS),
+    ] = None,
     node_label: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Only nodes with this label.", rich_help_panel=_NEEDS),
@@ -188,6 +198,7 @@ def submit(
         "memory": memory,
         "gpus": gpus,
         "workers": workers,
+        "elasticity": elastic and elastic.value,
         "urgency": urgency and urgency.value,
         "priority": priority,
         "after": after,

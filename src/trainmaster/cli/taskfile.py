@@ -15,7 +15,7 @@ from trainmaster.domain.errors import InvalidTask
 
 FIELDS = tuple(TaskFields.__annotations__)
 RETRY_FIELDS = tuple(RetryFields.__annotations__)
-_TEXTS = {"name", "function", "image", "directory", "network", "urgency"}
+_TEXTS = {"name", "function", "image", "directory", "network", "elasticity", "urgency"}
 _TABLES = {"environment", "labels", "node_labels"}
 _LISTS = {"volumes", "after"}
 _KNOWN = "known fields: " + ", ".join(FIELDS)

@@ -118,6 +118,10 @@ class AsyncClient:
         """`bumps` raises or lowers by requests (0.1 each); the others set outright."""
         return await self._send(calls.priority(task, bumps, priority, urgency))
 
+    async def resize(self, task: str, workers: int | None) -> types.Task:
+        """Pin the number of workers, within the task's bounds; None gives it back to the policy."""
+        return await self._send(calls.resize(task, workers))
+
     async def explain(self, task: str) -> types.Explanation:
         return await self._send(calls.explain(task))
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 # Fields that hold values of ours: by class and name, one or a list of them.
 _NESTED: dict[type, dict[str, type]] = {
-    types.Task: {"progress": types.Progress},
+    types.Task: {"progress": types.Progress, "group": types.Group},
     types.TaskPage: {"tasks": types.Task},
     types.Explanation: {"facts": types.Fact},
     types.EventPage: {"events": types.Event},

@@ -84,6 +84,11 @@ def priority(task: str, bumps: int, value: float | None, urgency: str | None) ->
     return Call("POST", path, _one(types.Task), json=body, repeatable=not bumps)
 
 
+def resize(task: str, workers: int | None) -> Call[types.Task]:
+    path = f"/v1/tasks/{_part(task)}/resize"
+    return Call("POST", path, _one(types.Task), json={"workers": workers}, repeatable=True)
+
+
 def explain(task: str) -> Call[types.Explanation]:
     return Call("GET", f"/v1/tasks/{_part(task)}/explain", _one(types.Explanation))
 

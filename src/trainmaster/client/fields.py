@@ -36,6 +36,7 @@ class TaskFields(TypedDict, total=False):
     memory: int | str
     gpus: int
     workers: int | str
+    elasticity: Literal["auto", "restart", "none"]
     urgency: Literal["normal", "urgent", "highest"]
     priority: float
     after: list[str]

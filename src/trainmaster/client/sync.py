@@ -122,6 +122,10 @@ class Client:
         """`bumps` raises or lowers by requests (0.1 each); the others set outright."""
         return self._send(calls.priority(task, bumps, priority, urgency))
 
+    def resize(self, task: str, workers: int | None) -> types.Task:
+        """Pin the number of workers, within the task's bounds; None gives it back to the policy."""
+        return self._send(calls.resize(task, workers))
+
     def explain(self, task: str) -> types.Explanation:
         return self._send(calls.explain(task))
 

@@ -22,6 +22,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """The elastic group of the current attempt: the workers that train, by rank, the leader first."""
+
+    generation: int
+    members: list[int]
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """A task as it was when the service answered."""
 
@@ -43,6 +52,9 @@ class Task:
     workers: int
     min_workers: int
     max_workers: int
+    elasticity: str
+    pinned: int | None
+    group: Group | None
     attempt: int
     failures: int
     losses: int

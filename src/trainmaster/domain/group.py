@@ -30,9 +30,9 @@ class Group:
 
     `generation`, `members`: of the latest plan, 0 and empty before the first one. `joined`: those who said
     that they train in it. `stores`: the address each worker said it can be reached at, which also says that
-    it is ready. `leaving`: those the next plan shall not have. `broken`: who said that this generation failed.
-    `planned_at`: when the latest plan was made. `failures`: generations that broke since training last went
-    on. `next_rank`: of the next worker to be started; a rank is used once.
+    it is ready. `leaving`: those the next plan shall not have. `broken`: who said that this generation
+    failed. `planned_at`: when the latest plan was made. `failures`: workers and generations that failed in a
+    row. `next_rank`: of the next worker to be started; a rank is used once.
     """
 
     generation: int = 0

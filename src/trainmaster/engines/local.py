@@ -9,6 +9,7 @@ import structlog
 
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.errors import UnknownNode
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.ids import NodeId, RunId
 from trainmaster.domain.run import RunSpec, Stream
 from trainmaster.ports import Agent, Caps, Sink
@@ -44,6 +45,9 @@ class LocalEngine:
 
     async def stop(self, node: NodeId, run: RunId, grace_s: float) -> None:
         await self._agent(node).stop(run, grace_s)
+
+    async def tell(self, node: NodeId, run: RunId, plan: GroupPlan) -> None:
+        await self._agent(node).tell(run, plan)
 
     async def forget(self, node: NodeId, runs: Sequence[RunId]) -> None:
         await self._agent(node).forget(runs)

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.ids import NodeId, RunId
 from trainmaster.domain.run import Fault, RunReport, RunSpec, RunState, Stream
 from trainmaster.ports import LogFile
@@ -89,6 +90,7 @@ class ContainerRunner:
         try:
             rundir.prepare(folder, run, {})
             _make_progress_file(folder)
+            os.mkdir(spec.group_folder(folder), 0o755)
         except OSError as error:
             rundir.delete(folder)
             held.end(None, Fault.START_FAILED, f"cannot write the run's folder: {error}")
@@ -106,6 +108,13 @@ class ContainerRunner:
             # Then the next agent is told by the service instead.
             _log.warning("run %s: its stop could not be written down: %s", run, error)
         held.want_stop(grace_s)
+
+    async def tell(self, run: RunId, plan: GroupPlan) -> None:
+        held = self._runs.get(run)
+        if held is not None and held.report.exit is None:
+            path = f"{spec.group_folder(held.folder)}/{life.PLAN}"
+            life.put(path, plan.to_json().encode())
+            os.chmod(path, 0o644)  # for whatever user the image runs as
 
     async def forget(self, run: RunId) -> None:
         held = self._runs.get(run)

@@ -118,9 +118,8 @@ class ContainerRun:
         self._check_stop()
         run, place = self.spec, self.place
         volumes = [spec.parse_volume(volume, place.roots) for volume in run.volumes]
-        progress = f"{self.folder}/{life.PROGRESS}"
         body = spec.create_body(
-            run, place.node, place.owner, volumes, progress, cpus=place.cpus, init=place.init
+            run, place.node, place.owner, volumes, self.folder, cpus=place.cpus, init=place.init
         )
         image = await self._unless_stopped(place.images.ensure(run.image))
         await place.images.check_directory(run, image, volumes)

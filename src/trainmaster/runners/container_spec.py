@@ -11,6 +11,7 @@ from typing import Any
 
 from trainmaster.domain.ids import NodeId, RunId
 from trainmaster.domain.run import Fault, RunSpec
+from trainmaster.runners import life
 
 LABEL_RUN = "trainmaster.run"
 LABEL_OWNER = "trainmaster.owner"
@@ -19,6 +20,7 @@ LABEL_ATTEMPT = "trainmaster.attempt"
 LABEL_RANK = "trainmaster.rank"
 
 REPORT_INSIDE = "/run/trainmaster/progress.jsonl"
+GROUP_INSIDE = "/run/trainmaster/group"
 NETWORKS = ("none", "bridge", "host")
 DEFAULT_PIDS = 4096
 _LEAST_MEMORY = 6 * 2**20  # Docker refuses less
@@ -59,7 +61,7 @@ def parse_volume(text: str, allowed_roots: Sequence[str]) -> Volume:
     target = os.path.normpath(target) if target else ""
     if not os.path.isabs(source) or not os.path.isabs(target):
         raise _volume(f"{text!r}: both paths must be absolute")
-    if target in ("/", "//") or _within(REPORT_INSIDE, target):
+    if target in ("/", "//") or _within(REPORT_INSIDE, target) or _within(GROUP_INSIDE, target):
         raise _volume(f"{text!r}: {target} inside the container is not free to mount over")
     real = os.path.realpath(source)
     if not any(_within(real, os.path.realpath(root)) for root in allowed_roots):
@@ -88,6 +90,11 @@ def directory_on_host(directory: str, volumes: Sequence[Volume]) -> str | None:
     return os.path.normpath(nearest.source + inside[len(nearest.target.rstrip("/")) :])
 
 
+def group_folder(folder: str) -> str:
+    """The part of a run's folder that its container sees: the plan of its group."""
+    return f"{folder}/group"
+
+
 def environment(run: RunSpec, node: NodeId) -> list[str]:
     """The variables of a container; what the task sets itself wins."""
     values = {
@@ -98,6 +105,7 @@ def environment(run: RunSpec, node: NodeId) -> list[str]:
         "TRAINMASTER_WORLD_SIZE": str(run.world_size),
         "TRAINMASTER_NODE": node,
         "TRAINMASTER_REPORT": REPORT_INSIDE,
+        "TRAINMASTER_GROUP": GROUP_INSIDE,
         **dict(run.environment),
     }
     return [f"{name}={value}" for name, value in values.items()]
@@ -118,13 +126,13 @@ def create_body(
     node: NodeId,
     owner: str,
     volumes: Sequence[Volume],
-    progress: str,
+    folder: str,
     *,
     cpus: Sequence[int] | None = None,
     pids: int = DEFAULT_PIDS,
     init: bool = True,
 ) -> dict[str, Any]:
-    """The body of `POST /containers/create`. `progress` is the host's path of the report file.
+    """The body of `POST /containers/create`. `folder` is the run's on the host, with its report file.
 
     Nothing is privileged: no capabilities, no way to gain any, the limits of the run and no more. Raises
     Refused for a network or an amount of memory Docker does not know.
@@ -155,7 +163,15 @@ def create_body(
             for volume in volumes
         ]
         # The file alone and not its folder: what runs inside cannot put a link to elsewhere in its place.
-        + [{"Type": "bind", "Source": progress, "Target": REPORT_INSIDE, "ReadOnly": False}],
+        + [
+            {
+                "Type": "bind",
+                "Source": f"{folder}/{life.PROGRESS}",
+                "Target": REPORT_INSIDE,
+                "ReadOnly": False,
+            },
+            {"Type": "bind", "Source": group_folder(folder), "Target": GROUP_INSIDE, "ReadOnly": True},
+        ],
     }
     if run.resources.cpu_m:
         host["NanoCpus"] = max(run.resources.cpu_m, 10) * 1_000_000

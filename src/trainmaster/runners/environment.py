@@ -44,6 +44,15 @@ def identity(run: RunSpec, node: NodeId, progress: str) -> dict[str, str]:
     }
 
 
+def training(group: str, hints: str, checkpoints: str) -> dict[str, str]:
+    """What `trainmaster.train` needs: where its group's plan will be, whom to nudge, where to save."""
+    return {
+        "TRAINMASTER_GROUP": group,
+        "TRAINMASTER_HINTS": hints,
+        "TRAINMASTER_CHECKPOINT_DIR": checkpoints,
+    }
+
+
 def complete(run: RunSpec, node: NodeId, progress: str, common: Mapping[str, str]) -> dict[str, str]:
     """Everything; what the task sets itself wins."""
     return {**common, **identity(run, node, progress), **dict(run.environment)}

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.ids import NodeId, RunId
 from trainmaster.domain.run import Exit, Fault, RunReport, RunSpec, RunState, Stream
 from trainmaster.ports import LogFile
@@ -124,6 +125,9 @@ class FunctionRunner:
             folder.unlock()
         self._pool.terminate(lane.process)
         self._spawn(self._kill_after(call, lane, grace_s))
+
+    async def tell(self, run: RunId, plan: GroupPlan) -> None:
+        """Functions form no groups."""
 
     async def forget(self, run: RunId) -> None:
         call = self._calls.get(run)

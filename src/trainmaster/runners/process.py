@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.ids import NodeId, RunId
 from trainmaster.domain.run import Fault, RunReport, RunSpec, RunState, Stream
 from trainmaster.ports import LogFile
@@ -43,7 +44,8 @@ class _Held:
 class ProcessRunner:
     """Starts, watches and stops commands on one node.
 
-    `folder` is the node's; `cpus` are the cores its runs may use, None for all.
+    `folder` is the node's; `cpus` are the cores its runs may use, None for all. `checkpoints` is the folder
+    that has one for each task that saves its state, default: in the node's.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class ProcessRunner:
         hints: Hints,
         on_report: Callable[[RunReport], None],
         cpus: Sequence[int] | None = None,
+        checkpoints: str = "",
     ) -> None:
+        self._checkpoints = checkpoints or f"{folder}/checkpoints"
         self._runs_folder = f"{folder}/runs"
         self._lease = f"{folder}/lease"
         self._node = node
@@ -117,6 +121,11 @@ class ProcessRunner:
         if held.report.exit is None:
             self._watch.terminate(held.id)
 
+    async def tell(self, run: RunId, plan: GroupPlan) -> None:
+        held = self._runs.get(run)
+        if held is not None and held.report.exit is None:
+            life.put(f"{held.folder}/{life.PLAN}", plan.to_json().encode())
+
     async def forget(self, run: RunId) -> None:
         held = self._runs.get(run)
         if held is not None and held.report.exit is not None:
@@ -147,10 +156,11 @@ class ProcessRunner:
     def _plan(self, run: RunSpec, folder: str) -> dict[str, Any]:
         """What the shim is to do, in its words."""
         progress = f"{folder}/{life.PROGRESS}"
+        training = environment.training(folder, self._hints.path, f"{self._checkpoints}/{run.id.task}")
         return {
             "word": f"run {run.id}",
             "argv": run.command,
-            "env": environment.complete(run, self._node, progress, self._environment),
+            "env": environment.complete(run, self._node, progress, {**self._environment, **training}),
             "cwd": run.directory or self._home,
             "cpus": self._cpus,
             "memory": run.resources.memory,

@@ -14,7 +14,8 @@ from trainmaster.ports import LogFile
 from trainmaster.runners import life
 
 _FILES = (
-    life.SPEC, life.LIFE, life.STDOUT, life.STDERR, life.RAW, life.PROGRESS, life.STOP, "shim.error",
+    life.SPEC, life.LIFE, life.STDOUT, life.STDERR, life.RAW, life.PROGRESS, life.STOP, life.PLAN,
+    "shim.error",
 )  # fmt: skip
 _STREAMS = (
     (Stream.STDOUT, life.STDOUT),

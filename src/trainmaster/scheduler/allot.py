@@ -37,9 +37,14 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
     free = sum((view.free for view in room.views), NOTHING) + _coming_free(change)
     view = AllotmentView(change.now, claims, free, room.views, change.salt())
     targets = dict(policy.allot(view))
-    state.targets = targets
     for claim in claims:
         target = targets.get(claim.task.id, claim.workers)
+        if claim.movable and (target or claim.task.pinned is not None):
+            target = max(claim.least, min(target, claim.most))
+        targets[claim.task.id] = target
+    state.targets = targets
+    for claim in claims:
+        target = targets[claim.task.id]
         if not claim.workers or not claim.movable or target == claim.workers:
             continue
         reason = _why(_who(change, claim.task), claim.workers, target, claims, targets)

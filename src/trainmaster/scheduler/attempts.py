@@ -58,9 +58,7 @@ def conclude(change: Change, task: Task) -> None:
         _interrupted(change, task)
     elif task.intent is Intent.RESIZE:
         # Its room was freed for its own next attempt.
-        task = moved(task, preempting=True)
-        change.state.targets[task.id] = task.workers
-        _requeue(change, task, 0.0, task.reason)
+        _requeue(change, moved(task, preempting=True), 0.0, task.reason)
     elif lost and task.intent is not Intent.TIMEOUT:
         _lost(change, task, lost[0])
     else:
@@ -68,7 +66,7 @@ def conclude(change: Change, task: Task) -> None:
 
 
 def _decisive(task: Task, runs: list[Run]) -> list[Run]:
-    """Those whose ends say how the attempt ended: of a group the last members, not those that came too late."""
+    """Those whose ends say how the attempt ended: of a group the last members, not the late ones."""
     if task.group is None or not task.group.members:
         return runs
     return [run for run in runs if run.id.rank in task.group.members] or runs

@@ -83,25 +83,22 @@ def shrink(change: Change, task: Task, count: int, reason: str) -> None:
 
 def restart(change: Change, task: Task, workers: int, reason: str) -> None:
     """Another number of workers by another attempt, for a task that is no group."""
-    task = _resizing(change, task, workers - task.workers, reason)
-    stop_attempt(change, change.task(moved(task, workers=workers)), Intent.RESIZE, reason)
+    task = change.task(moved(task, state=advance(task.state, Move.RESIZE)))
+    _note_resize(change, task, workers, reason)
+    stop_attempt(change, task, Intent.RESIZE, reason)
 
 
-def _resizing(change: Change, task: Task, more: int, reason: str, group: Group | None = None) -> Task:
-    before = task.workers
-    task = change.task(
-        moved(
-            task,
-            state=task.state if task.state is TaskState.RESIZING else advance(task.state, Move.RESIZE),
-            workers=before + more,
-            group=group if group is not None else task.group,
-            reason=reason,
-        )
-    )
+def _resizing(change: Change, task: Task, more: int, reason: str, group: Group) -> Task:
+    after = task.workers + more
+    state = task.state if task.state is TaskState.RESIZING else advance(task.state, Move.RESIZE)
+    _note_resize(change, task, after, reason)
+    return change.task(moved(task, state=state, workers=after, group=group, reason=reason))
+
+
+def _note_resize(change: Change, task: Task, workers: int, reason: str) -> None:
     learned = change.state.learned.get(task.id, NOTHING_LEARNED)
     change.state.learned[task.id] = relearned(learned, resized_at=change.now, resizes=learned.resizes + 1)
-    change.record(RecordKind.TASK_RESIZING, task, reason=reason, before=before, workers=task.workers)
-    return task
+    change.record(RecordKind.TASK_RESIZING, task, reason=reason, before=task.workers, workers=workers)
 
 
 # --- what workers say --------------------------------------------------------------------------------------
@@ -131,9 +128,7 @@ def on_joined(change: Change, event: WorkerJoined) -> None:
     if event.generation != group.generation or run.id.rank not in group.members:
         return
     group = regrouped(group, joined=group.joined | {run.id.rank})
-    task = change.task(moved(task, group=group))
-    if group.settled:
-        _settle(change, task, event.step)
+    _plan(change, change.task(moved(task, group=group)), event.step)
 
 
 def on_broken(change: Change, event: GroupBroken) -> None:
@@ -229,15 +224,19 @@ def on_group_patience(change: Change, task: Task, generation: int) -> None:
     else:
         late = [rank for rank in group.members if rank in live and rank not in group.joined]
     late += [rank for rank in group.leaving if rank in live and rank not in group.members]
+    killed = 0
     for rank in late:
         run = live[rank]
         if not run.stopping:
+            killed += rank not in group.leaving
             why = "never got ready" if not generation else "does not answer"
             change.record(RecordKind.WORKER_LOST, task, run.node, reason=f"worker {rank} {why}; it is killed")
             # What does not answer will not act on a TERM either.
             _stop(change, run, 0.0 if rank in group.members else task.spec.grace_s)
+    if killed:
+        task = change.task(moved(task, workers=task.workers - killed))
     if late and not generation:
-        _plan(change, change.task(moved(task, workers=task.workers - len(late))))
+        _plan(change, task)
 
 
 def on_joiner_patience(change: Change, task: Task, rank: int) -> None:
@@ -254,15 +253,13 @@ def on_joiner_patience(change: Change, task: Task, rank: int) -> None:
     )
     task = change.task(moved(task, workers=task.workers - 1))
     _stop(change, run, task.spec.grace_s)
-    if group.settled:
-        _settle(change, task)
 
 
 # --- generations -------------------------------------------------------------------------------------------
 
 
-def _plan(change: Change, task: Task) -> None:
-    """Make the next generation if it is time for one."""
+def _plan(change: Change, task: Task, step: float | None = None) -> None:
+    """Make the next generation if it is time for one. `step`: where the latest word came from, if it said."""
     group = task.group
     assert group is not None
     live = {rank: run for rank, run in _live(change, task).items() if not run.stopping}
@@ -285,7 +282,7 @@ def _plan(change: Change, task: Task) -> None:
     elif not dead and not group.joined >= set(alive):
         return
     joiners = [rank for rank in sorted(live) if rank in ready and rank not in group.members]
-    members = tuple([rank for rank in alive if rank not in group.leaving] + joiners)
+    members = tuple(rank for rank in alive + joiners if rank not in group.leaving)
     if group.broken and not dead:
         task = _failed_again(change, task)
         if task.intent is not Intent.NONE:
@@ -293,7 +290,7 @@ def _plan(change: Change, task: Task) -> None:
     if members and (members != tuple(alive) or dead or group.broken):
         _publish(change, task, members)
     elif group.settled:
-        _settle(change, task)
+        _settle(change, task, step)
 
 
 def _failed_again(change: Change, task: Task, detail: str = "") -> Task:
@@ -355,25 +352,14 @@ def _difference(before: tuple[int, ...], after: tuple[int, ...]) -> str:
     return " ".join(parts) or "the same workers again"
 
 
-def _settle(change: Change, task: Task, step: float | None = None) -> None:
+def _settle(change: Change, task: Task, step: float | None) -> None:
     """Everybody trains. If nobody is on the way in or out any more, the resize is over."""
     group = task.group
     assert group is not None
     on_the_way = {rank for rank, run in _live(change, task).items() if not run.stopping} - set(group.members)
-    if group.leaving or on_the_way:
-        _plan_further(change, task, on_the_way)
-        return
-    if task.state is TaskState.RESIZING:
+    if task.state is TaskState.RESIZING and not group.leaving and not on_the_way:
         task = change.task(moved(task, state=advance(task.state, Move.START)))
         change.record(RecordKind.TASK_RESIZED, task, reason=task.reason, workers=task.workers, step=step)
-
-
-def _plan_further(change: Change, task: Task, on_the_way: set[int]) -> None:
-    """Somebody may have got ready, or been asked to leave, while the generation began."""
-    group = task.group
-    assert group is not None
-    if group.leaving & set(group.members) or on_the_way & set(dict(group.stores)):
-        _plan(change, task)
 
 
 # --- helpers -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.lifecycle import TaskState
-from trainmaster.domain.task import Intent, Task, TaskKind
+from trainmaster.domain.task import Elasticity, Intent, Task, TaskKind
 from trainmaster.domain.units import format_duration
 from trainmaster.policies.admission import may_start, misfit
 from trainmaster.scheduler.room import Room
@@ -132,8 +132,7 @@ def _running(state: State, task: Task, now: float) -> Explanation:
         text = f"{task.failures} failed, {task.losses} lost, {task.interruptions} interrupted before this one"
         facts.append(Fact("attempts", text))
     if task.spec.elastic:
-        bounds = f"{task.spec.min_workers} to {task.spec.max_workers}"
-        facts.append(Fact("workers", f"{task.workers} of {bounds}, by {state.policies.allotment.name}"))
+        facts.append(Fact("workers", _worker_count(state, task, now)))
     progress = state.progress.get(task.id)
     if progress is not None:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in list(progress.metrics.items())[:_SHOWN])
@@ -141,6 +140,27 @@ def _running(state: State, task: Task, now: float) -> Explanation:
     stopping = "" if task.intent is Intent.NONE else f", being stopped ({task.intent})"
     headline = f"{task.state}{stopping} for {format_duration(task.running_s(now))}."
     return Explanation(task.id, task.state, headline, "", facts)
+
+
+def _worker_count(state: State, task: Task, now: float) -> str:
+    """How many, by whom, and what keeps it from being another number."""
+    spec, group = task.spec, task.group
+    by = "by request" if task.pinned is not None else f"by {state.policies.allotment.name}"
+    text = f"{task.workers} of {spec.min_workers} to {spec.max_workers}, {by}"
+    learned = state.learned.get(task.id)
+    if learned is not None and learned.resized_at is not None:
+        text += f"; last changed {format_duration(max(now - learned.resized_at, 0.0))} ago"
+    if learned is not None and learned.phase:
+        text += (
+            f"; it says it is at a {learned.phase}" if learned.phase == "plateau" else "; it has converged"
+        )
+    if spec.elasticity is Elasticity.NONE:
+        text += "; it is never resized"
+    elif group is None and spec.elasticity is Elasticity.AUTO:
+        text += "; it keeps them, as its workers have formed no group"
+    elif group is not None and not group.settled:
+        text += f"; generation {group.generation} has not begun on all of them"
+    return text
 
 
 def _needs(task: Task) -> str:

@@ -100,5 +100,6 @@ def _workers(must: Must, task: Task, runs: dict[int, Run]) -> None:
         must(set(group.members) <= set(runs), "members have runs", (task.id, group.members, sorted(runs)))
         staying = [r for r, run in runs.items() if run.live and not run.stopping and r not in group.leaving]
         ended_well = [r for r, run in runs.items() if not run.live and run.exit is not None and run.exit.ok]
-        counted = len(staying) <= task.workers <= len(staying) + len(ended_well)
+        training = [rank for rank in group.members if runs[rank].live] or not group.members
+        counted = not training or len(staying) <= task.workers <= len(staying) + len(ended_well)
         must(counted, "workers are those that stay", (task.id, task.workers, sorted(staying)))

@@ -168,6 +168,8 @@ def on_resize(change: Change, event: ResizeRequested) -> None:
         )
     if task.state in OCCUPYING and workers not in (None, task.workers) and not _can_resize(task):
         raise NotResizable(f"{task.id} cannot be resized while it runs: {_why_not(task)}", task=task.id)
+    if workers is not None:
+        _check_placeable(change, replace(spec, min_workers=workers))
     task = change.task(moved(task, pinned=workers))
     learned = change.state.learned.get(task.id)
     if learned is not None:  # a person's wish need not wait for the cooldown
@@ -346,8 +348,8 @@ def _progressed(change: Change, task: Task, report: RunReport) -> None:
     if report.state is RunState.PREPARING and task.state is TaskState.ACCEPTED:
         change.task(moved(task, state=advance(task.state, Move.PREPARE)))
         change.record(RecordKind.TASK_PREPARING, task, runs[report.id.rank].node)
-    elif task.group is not None:
-        pass  # when a group is complete its members say
+    elif task.group is not None and task.state is TaskState.RESIZING:
+        pass  # when a group is complete again its members say
     elif report.state is RunState.RUNNING and all(run.state is RunState.RUNNING for run in runs.values()):
         started = max(run.started_at or change.now for run in runs.values())
         _started(change, task, started)
@@ -407,11 +409,14 @@ def on_progress(change: Change, event: ProgressReported) -> None:
     task = change.state.tasks.get(event.run.task)
     if task is None or event.run.attempt != task.attempt:
         return
-    leader = task.group.members[0] if task.group is not None and task.group.members else 0
+    members = task.group.members if task.group is not None else ()
+    leader = members[0] if members else 0
     if event.run.rank == leader:
         state = change.state
         learned = state.learned.get(task.id, NOTHING_LEARNED)
-        state.learned[task.id] = learn(learned, event.time, event.step, task.workers, event.metrics)
+        state.learned[task.id] = learn(
+            learned, event.time, event.step, len(members) or task.workers, event.metrics
+        )
         before = change.state.progress.get(task.id)
         metrics = {**(before.metrics if before else {}), **event.metrics}
         change.state.progress[task.id] = Progress(event.time, event.step, metrics)

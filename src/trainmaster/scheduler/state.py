@@ -179,6 +179,7 @@ class Change:
         state.allot_due = True
         if task.id in state.active and task.spec.elastic:
             state.elastic[task.id] = task
+            state.unsettled = True  # it may be resizable from now on
         else:
             state.elastic.pop(task.id, None)
         if task.state in OCCUPYING and task.intent is not Intent.NONE:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import structlog
 
-from trainmaster.domain.commands import Command, Forget, Launch, Stop
+from trainmaster.domain.commands import Command, Forget, Launch, Regroup, Stop
 from trainmaster.domain.ids import NodeId
 from trainmaster.ports import Engine
 
@@ -66,3 +66,5 @@ class Dispatch:
             for command in commands:
                 if isinstance(command, Stop):
                     await self._engine.stop(node, command.run, command.grace_s)
+                elif isinstance(command, Regroup):
+                    await self._engine.tell(node, command.run, command.plan)

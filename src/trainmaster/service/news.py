@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -19,11 +17,10 @@ from trainmaster.domain.events import (
     RunReported,
 )
 from trainmaster.domain.ids import NodeId, RunId
-from trainmaster.domain.run import LogChunk, RunGauge, Stream
+from trainmaster.domain.run import RunGauge, Stream
 from trainmaster.ports import Clock, Metric, PollResult
 from trainmaster.service.loop import Loop
-
-_LONGEST_REPORT = 256 * 1024
+from trainmaster.service.told import parse_progress
 
 
 class News:
@@ -79,8 +76,9 @@ class News:
         logs, metrics = [], []
         for chunk in result.logs:
             if chunk.stream is Stream.PROGRESS:
-                chunk, told = parse_progress(chunk)
+                chunk, told, words = parse_progress(chunk)
                 metrics += told
+                events += words
             if chunk.data or chunk.last:
                 logs.append(chunk)
         events += [ProgressReported(m.run, m.time, m.step, dict(m.values)) for m in _latest(metrics)]
@@ -98,34 +96,6 @@ class News:
 
 
 Gauged = Callable[[NodeId, tuple[RunGauge, ...]], None]
-
-
-def parse_progress(chunk: LogChunk) -> tuple[LogChunk, list[Metric]]:
-    """The whole lines of a PROGRESS chunk, and what they report. A cut last line is left for the next poll.
-
-    Lines that are not objects of numbers are passed over: a training program may write what it likes.
-    """
-    data = chunk.data
-    if not chunk.last and len(data) < _LONGEST_REPORT:
-        data = data[: data.rfind(b"\n") + 1]
-    metrics = []
-    for line in data.split(b"\n"):
-        try:
-            told = json.loads(line)
-        except ValueError:
-            continue
-        if not isinstance(told, dict):
-            continue
-        values = {
-            str(name)[:64]: float(value)
-            for name, value in told.items()
-            if name not in ("t", "step") and isinstance(value, int | float) and math.isfinite(value)
-        }
-        at, step = told.get("t", chunk.time), told.get("step", 0)
-        if isinstance(at, int | float) and isinstance(step, int | float):
-            metrics.append(Metric(chunk.run, float(at), float(step), values))
-    whole = len(data) == len(chunk.data)
-    return replace(chunk, data=data, last=chunk.last and whole), metrics
 
 
 def _latest(metrics: list[Metric]) -> list[Metric]:

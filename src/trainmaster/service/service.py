@@ -28,6 +28,7 @@ from trainmaster.domain.events import (
     PriorityRequested,
     ProfileSwitched,
     QuotaChanged,
+    ResizeRequested,
     TaskSubmitted,
 )
 from trainmaster.domain.ids import NodeId, TaskId, UserName, task_id
@@ -191,6 +192,11 @@ class Service:
         urgency: Urgency | None = None,
     ) -> Task:
         await self._one(PriorityRequested(task, by, bumps, value, urgency))
+        return await self.task(task)
+
+    async def resize(self, task: TaskId, by: UserName, workers: int | None) -> Task:
+        """Pin a task's number of workers; None gives it back to the policy. Raises NotResizable."""
+        await self._one(ResizeRequested(task, workers, by))
         return await self.task(task)
 
     async def task(self, task: TaskId) -> Task:

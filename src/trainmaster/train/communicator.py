@@ -1,0 +1,136 @@
+"""Messages between the members of one generation, behind an interface of four calls.
+
+c10d's gloo group serves it now. Its traps (measured on torch 2.13): `abort` and `shutdown` do not unblock a
+stuck collective, and the destructor of a group with one blocks until the collective's own time-out. So a
+waiting member looks around between short waits, and leaves a stuck group behind undestroyed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Protocol
+
+import torch
+from torch.distributed import AllreduceOptions, BroadcastOptions
+
+_SLICE = timedelta(milliseconds=20)  # between two looks around
+_NEVER = timedelta(hours=24)
+_FRAME = 4096  # bytes of a text that travel in one message
+
+
+class LinkFailed(Exception):
+    """A message could not be exchanged. `suspects` are the members it may be due to."""
+
+    def __init__(self, why: str, suspects: tuple[int, ...] = ()) -> None:
+        super().__init__(why)
+        self.why = why
+        self.suspects = suspects
+
+
+class Communicator(Protocol):
+    def sum(self, values: torch.Tensor) -> None:
+        """Replace `values` on every member by the sum over the members; the same bits everywhere."""
+
+    def gather(self, text: str) -> list[str]:
+        """What every member said, in order of position."""
+
+    def broadcast(self, values: torch.Tensor, source: int) -> None:
+        """Replace `values` by those of the member at position `source`."""
+
+    def drop(self) -> None:
+        """Let go; the others notice unless the group is stuck."""
+
+
+class Alone:
+    """A generation of one."""
+
+    def sum(self, values: torch.Tensor) -> None:
+        pass
+
+    def gather(self, text: str) -> list[str]:
+        return [text]
+
+    def broadcast(self, values: torch.Tensor, source: int) -> None:
+        pass
+
+    def drop(self) -> None:
+        pass
+
+
+class Gloo:
+    """A c10d gloo group. `look` is called while we wait and raises LinkFailed to give up.
+
+    After a failure the tensor of the call must not be used again: a stuck group may still write to it.
+    """
+
+    def __init__(self, group: Any, look: Callable[[], None]) -> None:
+        self._group: Any = group  # a ProcessGroupGloo; torch's type stubs lack its calls
+        self._look = look
+        self._size = group.size()
+        self._stuck: list[Any] = []
+        self._reduce = AllreduceOptions()
+        self._reduce.timeout = _NEVER
+        self._spread = BroadcastOptions()
+        self._spread.timeout = _NEVER
+
+    def sum(self, values: torch.Tensor) -> None:
+        self._wait(self._live().allreduce([values], self._reduce), values)
+
+    def gather(self, text: str) -> list[str]:
+        content = text.encode()
+        frames = self._gather(content[:_FRAME], len(content), _FRAME)
+        longest = max(size for size, _ in frames)
+        if longest > _FRAME:
+            frames = self._gather(content, len(content), longest)
+        return [frame[:size].decode() for size, frame in frames]
+
+    def broadcast(self, values: torch.Tensor, source: int) -> None:
+        self._spread.rootRank = source
+        self._wait(self._live().broadcast([values], self._spread), values)
+
+    def drop(self) -> None:
+        for held in self._stuck:  # never destroyed: the destructor would block
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+        self._stuck.clear()
+        self._group = None
+
+    def _live(self) -> Any:
+        if self._group is None:
+            raise LinkFailed("the group was left")
+        return self._group
+
+    def _gather(self, content: bytes, size: int, width: int) -> list[tuple[int, bytes]]:
+        mine = torch.zeros(8 + width, dtype=torch.uint8)
+        sent = size.to_bytes(8, "little") + content
+        mine[: len(sent)] = torch.frombuffer(bytearray(sent), dtype=torch.uint8)
+        all_of = [torch.zeros_like(mine) for _ in range(self._size)]
+        self._wait(self._live().allgather([all_of], [mine]), mine, all_of)
+        found = []
+        for frame in all_of:
+            read = bytes(frame.tolist())
+            found.append((int.from_bytes(read[:8], "little"), read[8:]))
+        return found
+
+    def _wait(self, work: Any, *buffers: Any) -> None:
+        while True:
+            try:
+                work.wait(_SLICE)
+                return
+            except RuntimeError as error:
+                if work.is_completed():
+                    self._settle(work, error)
+                    return
+            try:
+                self._look()
+            except LinkFailed:
+                self._stuck += [self._group, work, buffers]
+                raise
+
+    def _settle(self, work: Any, error: RuntimeError) -> None:
+        """The work ended in the very moment the wait ran out, or with an error: only a second look tells."""
+        try:
+            work.wait(_SLICE)
+        except RuntimeError:
+            raise LinkFailed(str(error).partition("]")[2].strip() or str(error)) from None

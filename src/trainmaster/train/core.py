@@ -1,0 +1,170 @@
+"""What every mode of training stands on: the group, this worker's state, and bringing one to the other."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from dataclasses import dataclass
+
+import torch
+
+from trainmaster.train.checkpoint import Checkpoints
+from trainmaster.train.communicator import LinkFailed
+from trainmaster.train.context import Context
+from trainmaster.train.errors import ModelMismatch
+from trainmaster.train.membership import Group, Left, Told
+from trainmaster.train.pace import Pace
+from trainmaster.train.position import NOTHING, Position
+from trainmaster.train.replica import Replica
+from trainmaster.train.uplink import Uplink
+
+TERMINATED = 143  # 128 + TERM
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """See `trainmaster.train.task`."""
+
+    seed: int = 0
+    not_finite: str = "raise"
+    checkpoint_s: float = 60.0
+    hang_s: float = 10.0
+    between_s: float = 300.0
+
+
+class Core:
+    """One worker's training."""
+
+    def __init__(self, context: Context, options: Options) -> None:
+        self.context = context
+        self.options = options
+        self.uplink = Uplink(context)
+        self.pace = Pace(options.hang_s, options.between_s)
+        self.group = Group(context, self.pace, self.uplink)
+        self.replica = Replica()
+        self.position = Position()
+        self.stopping = False  # this worker was told to
+        self.accumulating = False  # gradients of several steps are being added up
+        self._checkpoints = Checkpoints(context.checkpoints) if context.checkpoints else None
+        self._saved_at = time.monotonic()
+        self._announced = False
+
+    # --- belonging -----------------------------------------------------------------------------------------
+
+    def ensure(self) -> None:
+        """Be in a generation whose members have the same state. Ends the process if told to leave or stop."""
+        if self.group.link is None:
+            self.change()
+
+    def change(self) -> None:
+        """Enter the next generation, however many tries it takes."""
+        if not self._announced:
+            self._announced = True
+            self._resume()
+            self.group.announce()
+        while True:
+            try:
+                self.group.enter(lambda: self.stopping)
+                self._agree()
+                break
+            except LinkFailed as failed:
+                self.group.broken(failed)
+            except Left:
+                self.group.close()
+                raise SystemExit(0) from None
+            except Told:
+                self.save()
+                raise SystemExit(TERMINATED) from None
+        self.pace.restart()
+        if self.context.group:
+            self.uplink.tell("joined", generation=self.group.generation, step=self.position.step)
+
+    def _agree(self) -> None:
+        """Compare what the members have, and bring those who are behind up to date."""
+        link, group = self.group.link, self.group
+        assert link is not None
+        mine = {"clock": self.position.clock, "model": self.replica.signature()}
+        group.begin()
+        said = [json.loads(text) for text in link.gather(json.dumps(mine))]
+        if any(one["model"] != said[0]["model"] for one in said):
+            self._differ()
+        clocks = [one["clock"] for one in said]
+        best = max(clocks)
+        source = clocks.index(best)
+        if group.size > 1 and (best == NOTHING or min(clocks) < best):
+            self._spread(source, behind=best == NOTHING or self.position.clock < best)
+        if self.position.clock == NOTHING:
+            self.position.clock = 0
+
+    def _differ(self) -> None:
+        assert self.group.link is not None
+        lists = [json.loads(text) for text in self.group.link.gather(json.dumps(self.replica.describe()))]
+        try:
+            self.replica.compare(lists[0])
+        except ModelMismatch:
+            self.group.close()
+            raise
+        others = [rank for rank, one in zip(self.group.members, lists, strict=True) if one != lists[0]]
+        raise LinkFailed("the model of some members differs from the leader's", tuple(others))
+
+    def _spread(self, source: int, behind: bool) -> None:
+        """Send the state of the member at `source` to those behind."""
+        link, group = self.group.link, self.group
+        assert link is not None
+        sends = group.position == source
+        content = self._capture() if sends else b""
+        length = torch.tensor([len(content)], dtype=torch.int64)
+        group.begin()
+        link.broadcast(length, source)
+        if sends:
+            sent = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        else:
+            sent = torch.empty(int(length), dtype=torch.uint8)
+        group.begin()
+        link.broadcast(sent, source)
+        if behind and not sends:
+            self._become(sent.numpy().tobytes(), random_too=False)
+            # Another worker's random numbers would make equal dropout masks here.
+            mixed = (self.options.seed, self.position.clock, self.context.rank)
+            torch.manual_seed(hash(mixed) % 2**63)
+            random.seed(str(mixed))
+
+    # --- state ---------------------------------------------------------------------------------------------
+
+    def _capture(self) -> bytes:
+        return self.replica.capture({"position": self.position.dump(), "accumulating": self.accumulating})
+
+    def _become(self, content: bytes, random_too: bool) -> None:
+        extra = self.replica.restore(content, random_too=random_too)
+        self.position.load(extra["position"])
+        self.accumulating = extra["accumulating"]
+
+    def _resume(self) -> None:
+        content = self._checkpoints.newest() if self._checkpoints is not None else None
+        if content is not None:
+            self._become(content, random_too=True)
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is where and what. A full disk is reported and ends nothing."""
+        if self._checkpoints is None or self.position.clock <= 0:
+            return
+        try:
+            self._checkpoints.save(self.position.clock, self._capture())
+        except OSError as error:
+            self.uplink.tell("unsaved", step=self.position.step, why=str(error))
+        self._saved_at = time.monotonic()
+
+    # --- after an agreement --------------------------------------------------------------------------------
+
+    def turn(self, stop: bool, newest: int) -> None:
+        """All members are here after the same step: stop, save or change generation, as was agreed."""
+        if stop:
+            if self.group.leads:
+                self.save()
+            self.group.close()
+            raise SystemExit(TERMINATED)
+        if newest > self.group.generation:
+            self.change()
+        if self.group.leads and time.monotonic() - self._saved_at >= self.options.checkpoint_s:
+            self.save()

@@ -1,0 +1,123 @@
+"""One flat all-reduce at the end of backward: gradients, and beside them what all must know of the step.
+
+It happens where DDP's does, so clipping and loss scaling see reduced gradients. The reduced gradient is
+Σ (nᵢ/N)·gᵢ, where gᵢ is the mean over worker i's nᵢ samples: the gradient of the mean over the global batch.
+As the weights add up to one, gradients that were reduced before (accumulation, two backwards in a step) pass
+through unchanged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.autograd import Variable
+
+from trainmaster.train.communicator import Communicator
+
+
+@dataclass(slots=True)
+class Said:
+    """What one worker adds to a step, and after `reduce` what all said together."""
+
+    stop: float = 0.0  # how many were told to stop
+    newest: float = 0.0  # the newest generation the leader has seen
+    idle: float = 0.0  # how many did not call backward
+
+
+class Reduction:
+    """Sums the gradients of `parameters`. `on_backward` is called at the end of every backward."""
+
+    def __init__(self, parameters: list[nn.Parameter], on_backward: Callable[[], None]) -> None:
+        self._parameters = parameters
+        self._on_backward = on_backward
+        self._queued = False
+        self._dtype = torch.float32
+        for parameter in parameters:
+            self._dtype = torch.promote_types(self._dtype, parameter.dtype)
+        self._sizes = [parameter.numel() for parameter in parameters]
+        self._total = sum(self._sizes)
+        self._flat = torch.empty(0)
+        self._hooks = [one.register_post_accumulate_grad_hook(self._touched) for one in parameters]
+
+    def detach(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def renew(self) -> None:
+        """Take a fresh buffer: an abandoned group may still write to the old one."""
+        self._flat = torch.empty(0)
+
+    def reduce(
+        self, link: Communicator, position: int, size: int, weight: float, said: Said, spent_s: float
+    ) -> tuple[Said, list[float], list[int]]:
+        """Exchange. Returns what was said, each worker's seconds, and the positions of those not finite.
+
+        `weight` is nᵢ/N; a worker of weight 0 adds nothing, whatever its gradients are. Gradients are written
+        only once the exchange succeeded. Raises LinkFailed.
+        """
+        flat = self._buffer(size)
+        grads = [parameter.grad for parameter in self._parameters]
+        views = list(flat[: self._total].split(self._sizes)) if grads else []
+        self._fill(flat, views, grads, weight)
+        finite = bool(torch.isfinite(flat[: self._total].sum())) if weight else True
+        have = [0.0 if grad is None else 1.0 for grad in grads]
+        spent, bad = [0.0] * size, [0.0] * size
+        spent[position], bad[position] = spent_s, float(not finite)
+        flat[self._total :] = torch.tensor(
+            [said.stop, said.newest, said.idle, *spent, *bad, *have], dtype=flat.dtype
+        )
+        if size > 1:
+            link.sum(flat)
+        tail = flat[self._total :].tolist()
+        present = tail[3 + 2 * size :]
+        for parameter, grad, view, count in zip(self._parameters, grads, views, present, strict=True):
+            if count and grad is None:
+                parameter.grad = view.view_as(parameter).to(parameter.dtype, copy=True)
+        held = [(at, grad) for at, grad in enumerate(grads) if grad is not None]
+        if held and size > 1:
+            torch._foreach_copy_(
+                [grad for _, grad in held],
+                [views[at].view_as(grad) for at, grad in held],
+            )
+        worst = [at for at in range(size) if tail[3 + size + at]]
+        if not worst and not math.isfinite(float(flat[: self._total].sum())):
+            worst = list(range(size))  # finite on each, but not in sum
+        return Said(*tail[:3]), tail[3 : 3 + size], worst
+
+    def _fill(
+        self,
+        flat: torch.Tensor,
+        views: list[torch.Tensor],
+        grads: list[torch.Tensor | None],
+        weight: float,
+    ) -> None:
+        if not weight:
+            flat.zero_()
+            return
+        for view, grad in zip(views, grads, strict=True):
+            if grad is None:
+                view.zero_()
+            else:
+                view.copy_(grad.reshape(-1))
+        if weight != 1.0:
+            flat[: self._total].mul_(weight)
+
+    def _buffer(self, size: int) -> torch.Tensor:
+        length = self._total + 3 + 2 * size + len(self._parameters)
+        if self._flat.numel() != length:
+            # On the CPU, where gloo works; gradients of a GPU pass through it.
+            self._flat = torch.empty(length, dtype=self._dtype)
+        return self._flat
+
+    def _touched(self, parameter: nn.Parameter) -> None:
+        if not self._queued:
+            self._queued = True
+            Variable._execution_engine.queue_callback(self._ended)
+
+    def _ended(self) -> None:
+        self._queued = False
+        self._on_backward()

@@ -1,0 +1,77 @@
+"""How the members of a generation find each other: through the store that its leader hosts.
+
+Nobody begins to connect before everybody is there, so a member in a long step delays the others and fails
+nothing, and the time-outs of connecting itself can be short.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from torch.distributed import PrefixStore, ProcessGroupGloo, Store, TCPStore
+
+from trainmaster.train.communicator import Alone, Communicator, Gloo, LinkFailed
+from trainmaster.train.plan import Plan
+
+_CONNECT = timedelta(seconds=5)
+_LOOK_S = 0.001
+
+
+class Meeting:
+    """This process's store, and the way into the groups it is named in. `rank` is its own."""
+
+    def __init__(self, address: str, rank: int) -> None:
+        self._address = address
+        self._rank = rank
+        self._own = TCPStore(
+            address, 0, is_master=True, wait_for_workers=False, timeout=_CONNECT, use_libuv=True
+        )
+
+    @property
+    def store(self) -> str:
+        """Where others find the store if this process leads."""
+        return f"{self._address}:{self._own.port}"
+
+    def join(self, plan: Plan, look: Callable[[], None], look_stuck: Callable[[], None]) -> Communicator:
+        """Meet the members of `plan`. Raises LinkFailed, from `look` too, which is called while we wait.
+
+        `look_stuck` is what the communicator calls when a message takes long.
+        """
+        position = plan.members.index(self._rank)
+        if len(plan.members) == 1:
+            return Alone()
+        leader = plan.members[0]
+        try:
+            store = PrefixStore(f"{plan.generation}", self._own if position == 0 else self._connect(plan))
+            store.set(f"here/{position}", "")
+            self._assemble(plan, store, look)
+            group = ProcessGroupGloo(PrefixStore("gloo", store), position, len(plan.members), self._options())
+        except RuntimeError as error:  # DistStoreError and DistNetworkError are such
+            suspects = (leader,) if position else plan.members[1:]
+            raise LinkFailed(f"cannot meet generation {plan.generation}: {error}", suspects) from None
+        return Gloo(group, look_stuck)
+
+    def _connect(self, plan: Plan) -> Store:
+        host, _, port = plan.store.rpartition(":")
+        return TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=_CONNECT)
+
+    def _assemble(self, plan: Plan, store: Store, look: Callable[[], None]) -> None:
+        """Wait until all are there."""
+        keys = {rank: f"here/{position}" for position, rank in enumerate(plan.members)}
+        while not store.check(list(keys.values())):
+            try:
+                look()
+            except LinkFailed as failed:
+                absent = tuple(rank for rank, key in keys.items() if not store.check([key]))
+                raise LinkFailed(failed.why, failed.suspects and absent) from None
+            time.sleep(_LOOK_S)
+
+    def _options(self) -> Any:
+        options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
+        options._timeout = _CONNECT
+        options._threads = 1
+        options._devices = [ProcessGroupGloo.create_device(hostname=self._address)]
+        return options

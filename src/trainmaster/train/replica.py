@@ -1,0 +1,131 @@
+"""This worker's copy of all that training changes: models, optimizers, schedulers, whatever has a state."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainmaster.train.errors import ModelMismatch, StateUnfit, WrongUse
+
+
+class Replica:
+    """The objects given to `prepare`, in order."""
+
+    def __init__(self) -> None:
+        self.objects: list[Any] = []
+
+    def add(self, thing: Any, may_step: Callable[[], bool]) -> None:
+        """Take an object in. Its `step`, if it has one, does nothing while `may_step` says no."""
+        if not (hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict")):
+            raise WrongUse(
+                f"prepare takes what has state_dict and load_state_dict, not a {type(thing).__name__}"
+            )
+        self.objects.append(thing)
+        if hasattr(thing, "step") and not isinstance(thing, nn.Module):
+            _guard(thing, may_step)
+
+    @property
+    def scales(self) -> bool:
+        """True if a GradScaler is among them: it deals with infinite gradients itself."""
+        return any(isinstance(thing, torch.amp.GradScaler) for thing in self.objects)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Trainable ones, each once, in order."""
+        found: dict[int, nn.Parameter] = {}
+        for thing in self.objects:
+            if isinstance(thing, nn.Module):
+                found |= {id(one): one for one in thing.parameters() if one.requires_grad}
+        return list(found.values())
+
+    # --- comparing -----------------------------------------------------------------------------------------
+
+    def describe(self) -> list[str]:
+        """One line per tensor of the models: name, shape, dtype."""
+        return [
+            f"{name}: {tuple(tensor.shape)} {tensor.dtype}"
+            for thing in self.objects
+            if isinstance(thing, nn.Module)
+            for name, tensor in thing.state_dict().items()
+            if isinstance(tensor, torch.Tensor)
+        ]
+
+    def signature(self) -> str:
+        return hashlib.sha256("\n".join(self.describe()).encode()).hexdigest()[:16]
+
+    def compare(self, leader: list[str]) -> None:
+        """Raises ModelMismatch, naming the first parameter that differs from the leader's."""
+        here = self.describe()
+        for at in range(max(len(here), len(leader))):
+            ours = here[at] if at < len(here) else "none"
+            theirs = leader[at] if at < len(leader) else "none"
+            if ours != theirs:
+                name = (theirs if ours == "none" else ours).split(":")[0]
+                raise ModelMismatch(
+                    f"the model differs from the leader's at {name}: {ours} here, {theirs} there",
+                    parameter=name, here=ours, leader=theirs,
+                )  # fmt: skip
+
+    # --- moving --------------------------------------------------------------------------------------------
+
+    def capture(self, extra: dict[str, Any]) -> bytes:
+        """Everything as bytes: objects, random generators, gradients under accumulation, and `extra`."""
+        buffer = io.BytesIO()
+        grads = [parameter.grad for parameter in self.parameters()] if extra.get("accumulating") else None
+        state = {
+            "extra": extra,
+            "objects": [thing.state_dict() for thing in self.objects],
+            "random": {"torch": torch.get_rng_state(), "python": random.getstate()},
+            "grads": grads,
+        }
+        torch.save(state, buffer)
+        return buffer.getvalue()
+
+    def restore(self, content: bytes, *, random_too: bool) -> dict[str, Any]:
+        """Become what was captured; returns its `extra`. Raises StateUnfit."""
+        # Not weights only: a scheduler's or a user's state may hold any object. It comes from our own group.
+        state = torch.load(io.BytesIO(content), weights_only=False)
+        if len(state["objects"]) != len(self.objects):
+            problem = f"{len(state['objects'])} objects were saved, {len(self.objects)} are prepared"
+            raise StateUnfit(problem, problem=problem)
+        for thing, saved in zip(self.objects, state["objects"], strict=True):
+            try:
+                thing.load_state_dict(saved)
+            except (RuntimeError, ValueError, KeyError, TypeError) as error:
+                raise StateUnfit(f"{type(thing).__name__}: {error}", problem=str(error)) from None
+        if random_too:
+            torch.set_rng_state(state["random"]["torch"])
+            random.setstate(state["random"]["python"])
+        for at, parameter in enumerate(self.parameters()):
+            parameter.grad = state["grads"][at] if state["grads"] else None
+        extra: dict[str, Any] = state["extra"]
+        return extra
+
+
+def _guard(thing: Any, may_step: Callable[[], bool]) -> None:
+    """Make `thing.step` ask first."""
+    if isinstance(thing, torch.optim.Optimizer):
+        # On the object, over what a learning rate scheduler has put there; bound, as it looks for that.
+        original = thing.step
+
+        def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return original(*args, **kwargs) if may_step() else None
+
+        thing.step = MethodType(step, thing)  # type: ignore[method-assign]
+        return
+
+    # By a class, as the state of a scheduler is all that its object holds.
+    kind = type(thing)
+
+    class Guarded(kind):  # type: ignore[misc, valid-type]
+        def step(self, *args: Any, **kwargs: Any) -> Any:
+            return super().step(*args, **kwargs) if may_step() else None
+
+    Guarded.__name__, Guarded.__qualname__ = kind.__name__, kind.__qualname__
+    thing.__class__ = Guarded

@@ -1,0 +1,219 @@
+"""How elastic tasks gain and lose workers, told as short stories."""
+
+from __future__ import annotations
+
+from tests.scenario import World, spec
+
+from trainmaster.domain.errors import NotResizable
+from trainmaster.domain.events import (
+    CancelRequested,
+    GroupBroken,
+    ProgressReported,
+    ResizeRequested,
+    WorkerJoined,
+    WorkerReady,
+)
+from trainmaster.domain.history import RecordKind
+from trainmaster.domain.ids import RunId, TaskId, UserName
+from trainmaster.domain.lifecycle import TaskState
+from trainmaster.domain.run import Exit, Fault, RunState
+from trainmaster.domain.task import Elasticity
+from trainmaster.scheduler.explain import explain
+
+ME = UserName("me")
+
+
+def training(world: World, low: int = 1, high: int = 4, **fields) -> TaskId:
+    """A group that trains with what it was given."""
+    (task,) = world.submit(spec(min_workers=low, max_workers=high, **fields))
+    world.ready(task)
+    world.follow(task)
+    return task
+
+
+def members(world: World, task: TaskId) -> tuple[int, ...]:
+    group = world.task(task).group
+    assert group is not None
+    return group.members
+
+
+def reasons(world: World, kind: RecordKind) -> list[str]:
+    return [record.reason for record in world.history if record.kind is kind]
+
+
+def test_a_group_begins_when_all_its_workers_are_ready() -> None:
+    world = World({"n1": 2}, allotment="fair")
+    (task,) = world.submit(spec(min_workers=1, max_workers=2))
+    first, second = (run.id for run in world.state.runs[task].values())
+    for run in (first, second):
+        world.report(run, RunState.RUNNING)
+    world.do(WorkerReady(second, "b:2"))
+    assert not world.plans
+    world.do(WorkerReady(first, "a:1"))
+    assert world.plans[first] == world.plans[second]
+    assert world.plans[first].to_json() == '{"generation":1,"members":[0,1],"store":"a:1"}'
+    assert reasons(world, RecordKind.TASK_REGROUPED) == ["begins with 2 workers"]
+
+
+def test_a_new_arrival_takes_workers_and_gives_them_back() -> None:
+    world = World({"n1": 4}, allotment="fair")
+    first = training(world)
+    assert world.task(first).workers == 4
+    (second,) = world.submit(spec(min_workers=1, max_workers=4), after=100)
+    assert world.task(first).state is TaskState.RESIZING
+    assert members(world, first) == (0, 1), "the newest leave, the leader stays"
+    assert second not in world.running(), "their room is free only when they are gone"
+    world.follow(first)
+    assert (world.task(first).state, world.task(first).workers) == (TaskState.RUNNING, 2)
+    assert world.task(second).workers == 1, "it begins with the first that is free"
+    assert f"in favour of {second}" in reasons(world, RecordKind.TASK_RESIZING)[0]
+    for _ in range(2):
+        world.ready(second)
+        world.follow(second)
+    assert world.task(second).workers == 2
+    world.end(second, after=100)
+    assert world.task(first).workers == 3
+    assert members(world, first) == (0, 1), "the new one is taken in once it is ready"
+    world.ready(first)
+    world.follow(first)
+    assert world.task(first).workers == 3, "no second resize before the cooldown is over"
+    world.do(after=10)
+    world.ready(first)
+    world.follow(first)
+    assert members(world, first) == (0, 1, 4, 5), "a rank is never used twice"
+    assert world.task(first).state is TaskState.RUNNING
+    world.end(first)
+    assert world.final[first].state is TaskState.SUCCEEDED
+
+
+def test_survivors_of_a_killed_worker_go_on_at_once_and_it_is_replaced() -> None:
+    world = World({"n1": 3}, allotment="fair")
+    task = training(world, high=3)
+    world.report(RunId(task, 1, 0), RunState.EXITED, Exit(137))
+    assert world.plans[RunId(task, 1, 1)].members == (1, 2), "the next most senior leads"
+    assert world.plans[RunId(task, 1, 1)].store == "127.0.0.1:1001"
+    world.follow(task)
+    world.do(after=60)
+    world.ready(task)
+    world.follow(task)
+    assert members(world, task) == (1, 2, 3)
+    world.end(task)
+    assert world.final[task].state is TaskState.SUCCEEDED
+    assert (world.final[task].attempt, world.final[task].failures) == (1, 0)
+
+
+def test_workers_that_keep_dying_end_the_attempt() -> None:
+    world = World({"n1": 2}, allotment="fair")
+    task = training(world, high=2)
+    for rank in (1, 2, 3):
+        world.report(RunId(task, 1, rank), RunState.EXITED, Exit(1))
+        world.follow(task)
+        world.do(after=10)
+        world.ready(task)
+        world.follow(task)
+    world.report(RunId(task, 1, 4), RunState.EXITED, Exit(1))
+    world.obey_stops()
+    assert world.final[task].state is TaskState.FAILED
+
+
+def test_a_transition_waits_for_the_one_before() -> None:
+    world = World({"n1": 4}, allotment="fair")
+    task = training(world, high=4)
+    world.do(ResizeRequested(task, 3, ME))
+    assert (world.task(task).group.generation, members(world, task)) == (2, (0, 1, 2))
+    world.do(ResizeRequested(task, 2, ME))
+    assert world.task(task).group.generation == 2, "not everybody has joined yet"
+    world.follow(task)
+    assert (world.task(task).group.generation, members(world, task)) == (3, (0, 1))
+
+
+def test_a_joiner_that_never_gets_ready_is_given_up() -> None:
+    world = World({"n1": 2}, allotment="fixed")
+    task = training(world, high=2)
+    assert world.task(task).workers == 1
+    world.do(ResizeRequested(task, 2, ME))
+    assert world.task(task).state is TaskState.RESIZING
+    world.do(after=world.state.limits.joiner_patience_s + 1)
+    assert world.stopped == [RunId(task, 1, 1)]
+    world.obey_stops()
+    assert members(world, task) == (0,)
+    assert RunId(task, 1, 2) in world.held, "the wish stands: another is tried"
+    assert "did not get ready" in reasons(world, RecordKind.WORKER_LOST)[0]
+
+
+def test_a_silent_member_is_killed_and_the_others_go_on() -> None:
+    world = World({"n1": 3}, allotment="fair")
+    task = training(world, high=3)
+    for rank in (0, 1):
+        world.do(GroupBroken(RunId(task, 1, rank), 1, (2,), "no answer for 1.5 s"))
+    assert members(world, task) == (0, 1, 2), "it may still say something"
+    world.do(after=world.state.limits.silence_s + 0.1)
+    assert world.stopped == [RunId(task, 1, 2)]
+    world.obey_stops()
+    assert members(world, task) == (0, 1)
+
+
+def test_a_broken_step_that_nobody_died_of_is_tried_again() -> None:
+    world = World({"n1": 2}, allotment="fair")
+    task = training(world, high=2)
+    for rank in (0, 1):
+        world.do(GroupBroken(RunId(task, 1, rank), 1, (), "connection reset"))
+    assert world.task(task).group.generation == 2 and members(world, task) == (0, 1)
+    world.follow(task)
+    assert world.task(task).group.settled
+
+
+def test_joiners_are_sent_home_when_training_ends() -> None:
+    world = World({"n1": 2}, allotment="fixed")
+    task = training(world, high=2)
+    world.do(ResizeRequested(task, 2, ME))
+    world.report(RunId(task, 1, 0), RunState.EXITED, Exit(0))
+    assert world.stopped == [RunId(task, 1, 1)]
+    world.obey_stops()
+    assert world.final[task].state is TaskState.SUCCEEDED
+
+
+def test_restart_mode_ends_the_attempt_and_begins_a_larger_one() -> None:
+    world = World({"n1": 4}, allotment="fixed")
+    (task,) = world.submit(spec(min_workers=1, max_workers=3, elasticity=Elasticity.RESTART))
+    world.start(task)
+    world.submit(spec("waits", cpus=4))
+    world.do(ResizeRequested(task, 3, ME), after=10)
+    assert (world.task(task).state, world.task(task).intent) == (TaskState.RESIZING, "resize")
+    world.obey_stops()
+    assert (world.task(task).attempt, world.task(task).workers) == (2, 3), "its room is its own"
+    assert world.task(task).failures == 0
+    world.start(task)
+    world.end(task)
+    assert world.final[task].state is TaskState.SUCCEEDED
+
+
+def test_what_cannot_be_resized_says_why() -> None:
+    world = World({"n1": 4}, allotment="fixed")
+    rigid, silent = world.submit(spec(), spec(min_workers=1, max_workers=3))
+    world.start(silent)
+    for task, workers, why in ((rigid, 2, "takes 1 to 1"), (silent, 2, "have not formed a group")):
+        refusal = world.do(ResizeRequested(task, workers, ME)).refused[0]
+        assert isinstance(refusal, NotResizable) and why in refusal.message
+    assert not world.do(ResizeRequested(silent, 1, ME)).refused
+
+
+def test_a_cancelled_group_ends_and_late_words_change_nothing() -> None:
+    world = World({"n1": 2}, allotment="fair")
+    task = training(world, high=2)
+    world.do(CancelRequested(task, ME))
+    world.do(GroupBroken(RunId(task, 1, 0), 1), WorkerJoined(RunId(task, 1, 1), 1))
+    world.obey_stops()
+    assert world.final[task].state is TaskState.CANCELLED
+
+
+def test_the_leader_speaks_for_the_task_and_speeds_are_learnt_by_worker_count() -> None:
+    world = World({"n1": 2}, allotment="fair")
+    task = training(world, high=2)
+    world.report(RunId(task, 1, 0), RunState.LOST, Exit(None, Fault.VANISHED))
+    world.follow(task)
+    world.do(ProgressReported(RunId(task, 1, 1), world.now, 7, {"loss": 0.5, "samples_s": 100.0}))
+    assert world.state.progress[task].metrics["loss"] == 0.5
+    assert world.state.learned[task].speed(1) == 100.0
+    told = explain(world.state, world.task(task), world.now)
+    assert any(fact.topic == "workers" for fact in told.facts)
