@@ -7,7 +7,7 @@ All arguments are immutable; a policy keeps nothing between calls. Ties are brok
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -50,12 +50,14 @@ class NodeView:
 class Context:
     """The moment of a decision. `salt` differs from decision to decision and is the same in a replay;
     `nodes` is how many take work; `planned_node_usable`: whether the node the task is planned for takes work
-    and could hold it."""
+    and could hold it; `here`: workers of the task that are on a node already, by this decision or before it.
+    """
 
     now: float
     salt: int
     nodes: int
     planned_node_usable: bool = False
+    here: Mapping[NodeId, int] = field(default_factory=dict)
 
 
 class Discipline(Enum):
@@ -89,13 +91,26 @@ class Ordering(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Foreknowledge:
+    """What a policy that *knows* may look at, and only such a policy: its file says so in its first lines.
+
+    `rates[w - 1]`: progress per second with w workers, placed as compactly as the nodes allow, in the task's
+    own unit. `remaining`: progress that is still needed; None where only the speed was profiled beforehand.
+    """
+
+    rates: tuple[float, ...]
+    remaining: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """One task that has or wants workers, as an allotment policy sees it.
 
     `workers`: what it has, 0 while it waits; `least` and `most`: its bounds, narrowed by its owner's quota,
     by what the nodes could ever hold and by an explicit resize; a rigid task has both equal. `movable`: it
     may be given another number now (it can be resized, the last resize is settled and its cooldown over); a
-    waiting task always is. `resize_s`: seconds of training a resize would cost it.
+    waiting task always is. `resize_s`: seconds of training a resize would cost it. `known`: None unless the
+    task was profiled beforehand.
     """
 
     task: Task
@@ -105,6 +120,7 @@ class Claim:
     movable: bool
     learned: Learned = NOTHING_LEARNED
     resize_s: float = 0.0
+    known: Foreknowledge | None = None
 
 
 @dataclass(frozen=True, slots=True)

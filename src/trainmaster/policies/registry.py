@@ -7,17 +7,36 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trainmaster.domain.errors import UnknownPolicy, UnknownProfile
+from trainmaster.policies.allotment.afs import Afs
+from trainmaster.policies.allotment.dolphin import Dolphin
+from trainmaster.policies.allotment.drf import Drf
 from trainmaster.policies.allotment.fair import Fair
 from trainmaster.policies.allotment.fcfs import FcfsAllotment
 from trainmaster.policies.allotment.fixed import Fixed
+from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput
+from trainmaster.policies.allotment.optimus import Optimus
+from trainmaster.policies.allotment.slaq import Slaq
+from trainmaster.policies.allotment.tiresias import Tiresias
+from trainmaster.policies.allotment.tradl import Tradl
+from trainmaster.policies.allotment.weighted_delay import WeightedDelay
 from trainmaster.policies.base import Allotment, Ordering, Placement, Preemption
+from trainmaster.policies.ordering.aloha import Aloha
 from trainmaster.policies.ordering.backfill import Backfill
+from trainmaster.policies.ordering.dm import Dm
+from trainmaster.policies.ordering.edf import Edf
 from trainmaster.policies.ordering.fcfs import Fcfs
+from trainmaster.policies.ordering.greedy import Greedy
+from trainmaster.policies.ordering.las import Las
 from trainmaster.policies.ordering.multi_queue import MultiQueue
 from trainmaster.policies.ordering.plan import PlanOrder
 from trainmaster.policies.ordering.priority import Priority
+from trainmaster.policies.ordering.rm import Rm
+from trainmaster.policies.ordering.round_robin import RoundRobinOrder
 from trainmaster.policies.ordering.sjf import Sjf
+from trainmaster.policies.ordering.srtf import Srtf
 from trainmaster.policies.placement.binpack import Binpack
+from trainmaster.policies.placement.consolidate import Consolidate
+from trainmaster.policies.placement.delay import Delay
 from trainmaster.policies.placement.least_loaded import LeastLoaded
 from trainmaster.policies.placement.performance_index import PerformanceIndex
 from trainmaster.policies.placement.plan import PlanPlacement
@@ -32,8 +51,29 @@ ORDERINGS: dict[str, Callable[[], Ordering]] = {
     "sjf": Sjf,
     "backfill": Backfill,
     "plan": PlanOrder,
+    "edf": Edf,
+    "rm": Rm,
+    "dm": Dm,
+    "round_robin": RoundRobinOrder,
+    "las": Las,
+    "srtf": Srtf,
+    "greedy": Greedy,
+    "aloha": Aloha,
 }
-ALLOTMENTS: dict[str, Callable[[], Allotment]] = {"fixed": Fixed, "fair": Fair, "fcfs": FcfsAllotment}
+ALLOTMENTS: dict[str, Callable[[], Allotment]] = {
+    "fixed": Fixed,
+    "fair": Fair,
+    "fcfs": FcfsAllotment,
+    "drf": Drf,
+    "slaq": Slaq,
+    "optimus": Optimus,
+    "dolphin": Dolphin,
+    "tradl": Tradl,
+    "weighted_delay": WeightedDelay,
+    "tiresias": Tiresias,
+    "afs": Afs,
+    "marginal_goodput": MarginalGoodput,
+}
 PLACEMENTS: dict[str, Callable[[], Placement]] = {
     "random": Random,
     "round_robin": RoundRobin,
@@ -41,6 +81,8 @@ PLACEMENTS: dict[str, Callable[[], Placement]] = {
     "performance_index": PerformanceIndex,
     "binpack": Binpack,
     "plan": PlanPlacement,
+    "consolidate": Consolidate,
+    "delay": Delay,
 }
 PREEMPTIONS: dict[str, Callable[[], Preemption]] = {
     "none": NoPreemption,

@@ -76,12 +76,15 @@ def place(
     """Nodes for as many workers as fit up to `wanted`; none at all if `least` do not fit."""
     placement = change.state.policies.placement
     taken: list[Assignment] = []
+    here = Counter(run.node for run in change.state.runs.get(task.id, {}).values() if run.live)
     for _ in range(wanted):
-        context = Context(change.now, change.salt(), len(room.views), room.planned_node_usable(task))
+        usable = room.planned_node_usable(task)
+        context = Context(change.now, change.salt(), len(room.views), usable, here)
         chosen = room.best(task, guard, placement, context)
         if chosen is None:
             break
         taken.append(room.take(task, chosen))
+        here[chosen.id] += 1
     if len(taken) >= least:
         return taken
     for assignment in reversed(taken):

@@ -6,7 +6,7 @@ from collections import Counter
 
 from trainmaster.domain.commands import Launch
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.ids import NodeId, RunId
+from trainmaster.domain.ids import NodeId, RunId, TaskId
 from trainmaster.domain.lifecycle import Move, advance
 from trainmaster.domain.run import Run
 from trainmaster.domain.task import Assignment, Intent, Task, TaskKind
@@ -32,12 +32,14 @@ def cycle(change: Change) -> bool:
     )  # 2. allot: how many workers each should have; who has too many gives up some
     guard: Guard | None = None
     placed = tried = 0
-    for task_id in state.ready.walk():  # 3. rank: in the order of the policy, one lot at a time
+    passed: set[TaskId] = set()  # not meant to start, which says nothing of others like them
+    for task_id in state.ready.walk(passed):  # 3. rank: in the order of the policy, one lot at a time
         task = state.tasks[task_id]
         if not _admitted(change, task, running):  # 4. admit
             continue
         wanted = wanted_workers(change, room, task)
         if not wanted:
+            passed.add(task_id)
             continue
         assignments = place(change, room, task, wanted, _least(task), guard)  # 5. place
         if assignments:

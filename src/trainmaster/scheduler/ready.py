@@ -7,7 +7,7 @@ lot finds no room, none of the rest can, so a cycle looks at each lot once howev
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from itertools import count as count_from
 from typing import NamedTuple
 
@@ -140,22 +140,31 @@ class Ready:
             push(lot, 2 * at + 2)
         return list(found)
 
-    def walk(self) -> Iterator[TaskId]:
+    def walk(self, passed: Container[TaskId] = ()) -> Iterator[TaskId]:
         """The tasks in order, lot by lot: of a lot whose task is still queued when the walk goes on (it found
-        no room) no further task is shown. The cost is that of what is shown, not of what is queued."""
+        no room) no further task is shown, unless that task is in `passed` by then (it was not meant to start:
+        the next may be). The cost is that of what is shown, not of what is queued."""
         shown: set[LotKey] = set()
+        aside: dict[TaskId, tuple[LotKey, _Entry]] = {}
         try:
             while self._tops:
                 key, task, lot = self._tops[0]
-                if lot in shown or self._entries.get(task) != (lot, key):
+                if lot in shown or task in aside or self._entries.get(task) != (lot, key):
                     heapq.heappop(self._tops)
                     if lot not in shown and (head := self._head(lot)) is not None:
                         heapq.heappush(self._tops, (*head, lot))
                     continue
                 yield task
-                if task in self._entries:
+                if task not in self._entries:
+                    continue
+                if task in passed and self._head(lot) == (key, task):
+                    aside[task] = (lot, heapq.heappop(self._lots[lot]))
+                else:
                     shown.add(lot)
         finally:
+            for lot, entry in aside.values():
+                heapq.heappush(self._lots.setdefault(lot, []), entry)
+                shown.add(lot)
             for lot in shown:
                 if (head := self._head(lot)) is not None:
                     heapq.heappush(self._tops, (*head, lot))

@@ -64,9 +64,11 @@ def test_without_limits_none_are_set() -> None:
 
 
 def test_mounts_take_paths_with_colons_and_the_report_file() -> None:
-    data, progress, group = host()["Mounts"]  # type: ignore[misc]
+    data, progress, plan = host()["Mounts"]  # type: ignore[misc]
     assert data == {"Type": "bind", "Source": "/a:b", "Target": "/data", "ReadOnly": True}  # type: ignore[has-type]
-    assert progress["Source"] == "/runs/p" and progress["ReadOnly"] is False  # type: ignore[has-type]
+    assert progress["Source"] == "/runs/p/progress.jsonl"  # type: ignore[has-type]
+    assert progress["ReadOnly"] is False  # type: ignore[has-type]
+    assert plan["Source"] == "/runs/p/group" and plan["ReadOnly"] is True  # type: ignore[has-type]
 
 
 def test_identity_is_in_labels_and_environment_and_the_task_wins() -> None:

@@ -1,0 +1,71 @@
+"""Errors of the simulator. Each names what is wrong, where, and the remedy."""
+
+from __future__ import annotations
+
+from trainmaster.domain.errors import TrainmasterError
+
+
+class BadWorkload(TrainmasterError):
+    """A row of a workload cannot be read; `fields` has its source, line and field."""
+
+    code = "bad-workload"
+    status = 422
+
+    def __init__(self, source: str, line: int, field: str, problem: str) -> None:
+        super().__init__(
+            f"{source}, line {line}: {field} {problem}",
+            remedy="correct the row, or remove it",
+            source=source,
+            line=line,
+            field=field,
+        )
+
+
+class UnknownApplication(TrainmasterError):
+    """A workload names an application there is no profile of."""
+
+    code = "unknown-application"
+    status = 422
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(
+            f"there is no profile of the application {name!r}",
+            remedy=f"use one of {', '.join(known) or '(none found)'}, or add its curves",
+            name=name,
+        )
+
+
+class BadCurve(TrainmasterError):
+    """A profiled curve is empty, has a hole where it is asked, or holds a value that cannot be."""
+
+    code = "bad-curve"
+    status = 422
+
+    def __init__(self, curve: str, problem: str, remedy: str = "measure the missing points") -> None:
+        super().__init__(f"{curve}: {problem}", remedy=remedy, curve=curve)
+
+
+class BadSetting(TrainmasterError):
+    """A setting of a simulation is out of its range."""
+
+    code = "bad-setting"
+    status = 422
+
+    def __init__(self, name: str, value: object, wanted: str) -> None:
+        super().__init__(f"{name}: {value!r} is not {wanted}", remedy=f"give {wanted}", name=name)
+
+
+class Stalled(TrainmasterError):
+    """Nothing will ever happen again, and there are tasks left."""
+
+    code = "stalled"
+    status = 409
+
+    def __init__(self, time: float, tasks: list[str]) -> None:
+        super().__init__(
+            f"at {time:g} s nothing more will happen, but {len(tasks)} tasks have not ended, "
+            f"first {tasks[0]}",
+            remedy="give the cluster nodes that can hold them, or tasks a policy will ever start",
+            time=time,
+            tasks=tasks[:10],
+        )

@@ -1,0 +1,1 @@
+"""Where simulated tasks come from, one source per file."""

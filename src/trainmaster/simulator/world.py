@@ -1,0 +1,326 @@
+"""Modelled nodes: they carry out commands and answer, as agents and training code would, after modelled
+delays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trainmaster.domain.cluster import Node
+from trainmaster.domain.commands import Command, Launch, Regroup, Stop
+from trainmaster.domain.events import (
+    Event,
+    NodeJoined,
+    NodeVanished,
+    ProgressReported,
+    RunReported,
+    WorkerJoined,
+    WorkerReady,
+)
+from trainmaster.domain.ids import NodeId, RunId, TaskId
+from trainmaster.domain.run import Exit, Fault, RunReport, RunState
+from trainmaster.simulator.errors import BadSetting
+from trainmaster.simulator.training import Crew, Training
+
+_SLACK = 1e-9  # of a milestone: what rounding leaves
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds that things take. `start_s`: from launch to running; `restart_s`: the same for later attempts,
+    which also load a checkpoint; `ready_s`: from running to ready for a group; `regroup_s`: training pauses
+    so long at each change of a group; `stop_s`: from the order to the end of a run; `checkpoint_s`: seconds
+    between checkpoints, which is the most that a lost node can cost; 0 loses nothing. `report_s`: seconds
+    between
+    progress reports; 0: none but at milestones; None: none at all."""
+
+    start_s: float = 0.0
+    restart_s: float = 0.0
+    ready_s: float = 0.0
+    regroup_s: float = 0.0
+    stop_s: float = 0.0
+    checkpoint_s: float = 0.0
+    report_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if value is not None and not value >= 0:
+                raise BadSetting(name, value, "0 or more seconds")
+
+
+class _Attempt:
+    """The runs of one attempt and when what they did was last written up."""
+
+    __slots__ = (
+        "generation", "joined", "loose", "members", "number", "runs", "saved", "saved_at",
+        "since", "size", "starting", "task", "training", "version",
+    )  # fmt: skip
+
+    def __init__(self, task: TaskId, number: int, size: int, training: Training) -> None:
+        self.task, self.number, self.size, self.training = task, number, size, training
+        self.runs: dict[int, NodeId] = {}  # live ones
+        self.loose: set[int] = set()  # told to stop
+        self.starting = False
+        self.members: tuple[int, ...] = ()  # those who train
+        self.joined: set[int] = set()
+        self.generation = 0
+        self.since: float | None = None  # training from here on with the present crew; None: it rests
+        self.version = 0  # of the appointment with its next milestone
+        self.saved, self.saved_at = training.done, 0.0
+
+
+@dataclass(slots=True)
+class Lived:
+    """What became of a task in the world: attempts, resizes of its group, worker-seconds, and its training.
+
+    `arrived`: when its user submitted it, which a scheduler that works in rounds hears of later."""
+
+    training: Training
+    arrived: float
+    starts: int = 0
+    regroups: int = 0
+    worker_s: float = 0.0
+    begun_at: float | None = None
+
+
+class World:
+    """Holds what lives, and nothing of what has ended."""
+
+    def __init__(self, at: Callable[..., None], costs: Costs, seed: int = 0) -> None:
+        self._at = at
+        self._costs = costs
+        self.paces: dict[NodeId, float] = {}  # by node; 1 if absent
+        self.nodes: dict[NodeId, Node] = {}
+        self.lives: dict[TaskId, Lived] = {}
+        self.groups: set[TaskId] = set()  # tasks whose workers form a group
+        self._attempts: dict[TaskId, _Attempt] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.lives)
+
+    def join(self, node: Node) -> None:
+        self.nodes[node.id] = node
+
+    def expect(self, task: TaskId, training: Training, arrived: float, group: bool) -> None:
+        """A task with this training is about to be submitted."""
+        self.lives[task] = Lived(training, arrived)
+        if group:
+            self.groups.add(task)
+
+    def drop(self, task: TaskId) -> Lived | None:
+        """It has ended, or was refused."""
+        self._attempts.pop(task, None)
+        self.groups.discard(task)
+        return self.lives.pop(task, None)
+
+    def training(self, task: TaskId) -> Training | None:
+        life = self.lives.get(task)
+        return life.training if life else None
+
+    # --- orders ---------------------------------------------------------------------------------------------
+
+    def obey(self, commands: Sequence[Command], now: float) -> None:
+        for command in commands:
+            kind = type(command)
+            if kind is Launch:
+                self._launch(command, now)  # type: ignore[arg-type]
+            elif kind is Stop:
+                self._stop(command, now)  # type: ignore[arg-type]
+            elif kind is Regroup:
+                self._regroup(command, now)  # type: ignore[arg-type]
+
+    def _launch(self, command: Launch, now: float) -> None:
+        run = command.run
+        task = run.id.task
+        attempt = self._attempts.get(task)
+        if attempt is None or attempt.number != run.id.attempt:
+            life = self.lives[task]
+            life.starts += 1
+            attempt = _Attempt(task, run.id.attempt, run.world_size, life.training)
+            self._attempts[task] = attempt
+        if run.id.rank in attempt.runs:
+            return
+        attempt.runs[run.id.rank] = command.node
+        delay = self._costs.start_s if attempt.number == 1 else self._costs.restart_s
+        if attempt.size == len(attempt.runs) and not attempt.starting:
+            attempt.starting = True
+            self._at(now + delay, self._begin, attempt, now + delay)
+        elif attempt.starting:
+            self._at(now + delay, self._joiner, attempt, run.id.rank, now + delay)
+
+    def _begin(self, attempt: _Attempt, now: float) -> list[Event]:
+        """All first workers run; a rigid task trains at once, an elastic one once its group is planned."""
+        if self._attempts.get(attempt.task) is not attempt:
+            return []
+        ranks = [rank for rank in attempt.runs if rank not in attempt.loose]
+        if not ranks:
+            return []
+        life = self.lives[attempt.task]
+        if life.begun_at is None:
+            life.begun_at = now
+        if attempt.task not in self.groups:
+            attempt.members = tuple(sorted(ranks))
+            self._train(attempt, now)
+        else:
+            for rank in ranks:
+                self._at(now + self._costs.ready_s, self._ready, attempt, rank)
+        return [self._running(attempt, rank, now) for rank in ranks]
+
+    def _joiner(self, attempt: _Attempt, rank: int, now: float) -> list[Event]:
+        if (
+            self._attempts.get(attempt.task) is not attempt
+            or rank not in attempt.runs
+            or rank in attempt.loose
+        ):
+            return []
+        self._at(now + self._costs.ready_s, self._ready, attempt, rank)
+        return [self._running(attempt, rank, now)]
+
+    def _ready(self, attempt: _Attempt, rank: int) -> list[Event]:
+        if (
+            self._attempts.get(attempt.task) is not attempt
+            or rank not in attempt.runs
+            or rank in attempt.loose
+        ):
+            return []
+        return [WorkerReady(RunId(attempt.task, attempt.number, rank), f"{attempt.runs[rank]}:{rank}")]
+
+    def _running(self, attempt: _Attempt, rank: int, now: float) -> Event:
+        run = RunId(attempt.task, attempt.number, rank)
+        return RunReported(attempt.runs[rank], RunReport(run, RunState.RUNNING, started_at=now))
+
+    def _stop(self, command: Stop, now: float) -> None:
+        attempt = self._attempts.get(command.run.task)
+        if attempt is None or attempt.number != command.run.attempt or command.run.rank not in attempt.runs:
+            return
+        attempt.loose.add(command.run.rank)
+        self._rest(attempt, now)  # the group finishes its step and writes a checkpoint
+        attempt.saved, attempt.saved_at = attempt.training.done, now
+        due = now + self._costs.stop_s
+        self._at(due, self._gone, attempt, command.run.rank, due, Exit(143, Fault.STOPPED))
+
+    def _gone(self, attempt: _Attempt, rank: int, now: float, exit_: Exit) -> list[Event]:
+        node = attempt.runs.pop(rank, None)
+        if node is None:
+            return []
+        run = RunId(attempt.task, attempt.number, rank)
+        return [RunReported(node, RunReport(run, RunState.EXITED, attempt.since or now, now, exit_))]
+
+    def _regroup(self, command: Regroup, now: float) -> None:
+        """A worker hears of a plan. The first to hear makes training pause until all named have joined."""
+        attempt = self._attempts.get(command.run.task)
+        plan = command.plan
+        if attempt is None or attempt.number != command.run.attempt or command.run.rank not in attempt.runs:
+            return
+        if plan.generation > attempt.generation:
+            self._rest(attempt, now)
+            attempt.generation, attempt.joined = plan.generation, set()
+            attempt.members = tuple(plan.members)
+            self.lives[attempt.task].regroups += 1
+        due = now + self._costs.regroup_s
+        if command.run.rank in plan.members:
+            self._at(due, self._join, attempt, command.run.rank, plan.generation, due)
+        else:
+            self._at(due, self._gone, attempt, command.run.rank, due, Exit(0))
+
+    def _join(self, attempt: _Attempt, rank: int, generation: int, now: float) -> list[Event]:
+        if self._attempts.get(attempt.task) is not attempt or attempt.generation != generation:
+            return []
+        attempt.joined.add(rank)
+        if attempt.joined >= set(attempt.members) and attempt.since is None:
+            self._train(attempt, now)
+        return [WorkerJoined(RunId(attempt.task, attempt.number, rank), generation, attempt.training.done)]
+
+    # --- training -------------------------------------------------------------------------------------------
+
+    def _train(self, attempt: _Attempt, now: float) -> None:
+        """The present members go on from here; make an appointment with the next milestone."""
+        by_node: dict[NodeId, int] = {}
+        for rank in attempt.members:
+            node = attempt.runs[rank]
+            by_node[node] = by_node.get(node, 0) + 1
+        pace = min(self.paces.get(node, 1.0) for node in by_node) if self.paces else 1.0
+        attempt.training.crew(Crew(tuple(by_node.values()), pace))
+        attempt.since = now
+        self._appoint(attempt, now)
+
+    def _appoint(self, attempt: _Attempt, now: float) -> None:
+        attempt.version += 1
+        training = attempt.training
+        due = now + training.ahead() / training.rate()
+        period = self._costs.report_s
+        if period and now + period < due:
+            due = now + period
+        self._at(due, self._milestone, attempt, attempt.version, due)
+
+    def _write_up(self, attempt: _Attempt, now: float) -> None:
+        """Progress up to now."""
+        if attempt.since is None:
+            return
+        seconds, training = now - attempt.since, attempt.training
+        if seconds > 0:
+            ahead = training.ahead()
+            made = training.rate() * seconds
+            training.advance(ahead if made >= ahead * (1 - _SLACK) else made)
+            self.lives[attempt.task].worker_s += seconds * len(attempt.members)
+        attempt.since = now
+        period = self._costs.checkpoint_s
+        if not period or now - attempt.saved_at >= period:
+            attempt.saved, attempt.saved_at = training.done, now
+
+    def _rest(self, attempt: _Attempt, now: float) -> None:
+        self._write_up(attempt, now)
+        attempt.since = None
+        attempt.version += 1
+
+    def _milestone(self, attempt: _Attempt, version: int, now: float) -> list[Event]:
+        if attempt.version != version or attempt.since is None:
+            return []
+        started = attempt.since
+        self._write_up(attempt, now)
+        training = attempt.training
+        events: list[Event] = []
+        if self._costs.report_s is not None:
+            leader = attempt.members[0]
+            run = RunId(attempt.task, attempt.number, leader)
+            metrics = dict(training.metrics())
+            events.append(ProgressReported(run, now, training.done, metrics))
+        if training.over:
+            attempt.since = None
+            attempt.version += 1
+            for rank, node in attempt.runs.items():
+                run = RunId(attempt.task, attempt.number, rank)
+                events.append(RunReported(node, RunReport(run, RunState.EXITED, started, now, Exit(0))))
+            attempt.runs = {}
+        else:
+            self._appoint(attempt, now)
+        return events
+
+    # --- faults ---------------------------------------------------------------------------------------------
+
+    def happened(self, event: Event, now: float) -> None:
+        """A node vanished with all it held, or came (back) empty."""
+        if isinstance(event, NodeJoined):
+            self.join(event.node)
+        elif isinstance(event, NodeVanished):
+            self.nodes.pop(event.node, None)
+            for attempt in list(self._attempts.values()):
+                dead = [rank for rank, node in attempt.runs.items() if node == event.node]
+                if dead:
+                    self._rest(attempt, now)
+                    if set(dead) >= set(attempt.members) or attempt.task not in self.groups:
+                        attempt.training.back_to(attempt.saved)
+                    for rank in dead:
+                        del attempt.runs[rank]
+
+    def slow_down(self, node: NodeId, pace: float, now: float) -> None:
+        """A straggler: from now on the node works at `pace` times its speed."""
+        if not pace > 0:
+            raise BadSetting("pace", pace, "a positive number")
+        self.paces[node] = pace
+        for attempt in self._attempts.values():
+            if attempt.since is not None and node in attempt.runs.values():
+                self._write_up(attempt, now)
+                self._train(attempt, now)
