@@ -50,6 +50,11 @@ def outcome(client: httpx2.Client, task: str) -> dict[str, Any]:
         ({"command": []}, "invalid-task", "nothing to run"),
         ({"command": ["a\0b"]}, "invalid-task", "NUL"),
         ({"command": ["true"], "prioritee": 1}, "invalid-request", "did you mean 'priority'"),
+        (
+            {"retry": {"atempts": 2}, "prioritee": 1, "cpus": -1},
+            "invalid-request",
+            "retry.atempts: there is no",
+        ),
         ({"image": "x", "volumes": ["/etc:/etc"]}, "invalid-task", "outside the folders"),
         ({"image": "x", "volumes": ["/srv/../etc:/x"]}, "invalid-task", "without .."),
         ({"function": "not a function"}, "invalid-task", "module:function"),

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from trainmaster.api.requests import unknown_field
 from trainmaster.domain.errors import TrainmasterError
 
 log = structlog.get_logger(__name__)
@@ -73,9 +74,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "body")
-        detail = f"{where}: {first['msg']}" if where else first["msg"]
+        errors = error.errors()
+        # A name written wrongly often is why another is missing, so it is told first.
+        first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+        path, message = [part for part in first["loc"] if part != "body"], first["msg"]
+        if first["type"] == "extra_forbidden" and (body := request.scope["route"].body_field) is not None:
+            message = unknown_field(body.field_info.annotation, path)
+        where = ".".join(map(str, path))
+        detail = f"{where}: {message}" if where else message
         return problem(422, "invalid-request", detail, "see the request's schema at /docs", {"field": where})
 
     @app.exception_handler(HTTPException)

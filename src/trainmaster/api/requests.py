@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from trainmaster.domain.errors import InvalidTask
 from trainmaster.domain.ids import TaskId, UserName
@@ -23,18 +24,27 @@ Seconds = Annotated[float | str, Field(examples=["90s", 30.0])]
 
 
 class Strict(BaseModel):
+    """Defaults are values that cannot change, or factories: others are copied deeply for every request."""
+
     model_config = ConfigDict(extra="forbid")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _suggest(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            for name in data:
-                if name not in cls.model_fields:
-                    near = difflib.get_close_matches(str(name), cls.model_fields, n=1)
-                    hint = f"; did you mean {near[0]!r}?" if near else ""
-                    raise ValueError(f"there is no field {name!r}{hint}")
-        return data
+
+def unknown_field(model: Any, where: Sequence[int | str]) -> str:
+    """What to say of the field at `where`, which `model` does not have. Looked for only once pydantic has
+    refused it, since a check before every validation costs each task of a bulk more than pydantic itself."""
+    *path, name = where
+    for part in path:
+        fields = getattr(_shape(model), "model_fields", {})
+        if part in fields:  # else the position in a list, or the branch of a union
+            model = fields[part].annotation
+    near = difflib.get_close_matches(str(name), getattr(_shape(model), "model_fields", {}), n=1)
+    return f"there is no field {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _shape(annotation: Any) -> Any:
+    """The model in `list[Model]` and `Model | None`."""
+    shapes = [part for part in get_args(annotation) if hasattr(_shape(part), "model_fields")]
+    return _shape(shapes[0]) if shapes else annotation
 
 
 class RetryIn(Strict):
@@ -45,7 +55,7 @@ class RetryIn(Strict):
     factor: float = Field(2.0, ge=1, le=100)
     max_backoff: Seconds = 300.0
     jitter: float = Field(0.1, ge=0, le=1)
-    on_exits: list[int] = Field([], max_length=256)
+    on_exits: tuple[int, ...] = Field((), max_length=256)
     lost_attempts: int = Field(3, ge=0, le=1000)
 
     def policy(self) -> Retry:
@@ -56,7 +66,7 @@ class RetryIn(Strict):
             self.factor,
             parse_duration(self.max_backoff, "retry.max_backoff"),
             self.jitter,
-            tuple(self.on_exits),
+            self.on_exits,
             self.lost_attempts,
         )
 
@@ -75,13 +85,13 @@ class TaskIn(Strict):
     )
 
     name: str | None = Field(None, max_length=200)
-    command: list[str] = Field([], max_length=4096)
+    command: tuple[str, ...] = Field((), max_length=4096)
     function: str | None = None
     arguments: Any = None
     image: str | None = Field(None, max_length=256)
     directory: str | None = Field(None, max_length=4096)
-    volumes: list[str] = Field([], max_length=64)
-    environment: dict[str, str] = {}
+    volumes: tuple[str, ...] = Field((), max_length=64)
+    environment: dict[str, str] = Field(default_factory=dict)
     network: Literal["none", "bridge", "host"] = "none"
     cpus: float = Field(1.0, ge=0, le=4096, description="cores per worker; 0 for tasks that only wait")
     memory: Amount = 0
@@ -94,7 +104,7 @@ class TaskIn(Strict):
     )
     urgency: UrgencyName = "normal"
     priority: float = Field(0.0, ge=-1e6, le=1e6)
-    after: list[str] = Field([], max_length=1000, description="ids of tasks that must succeed first")
+    after: tuple[str, ...] = Field((), max_length=1000, description="ids of tasks that must succeed first")
     timeout: Seconds | None = None
     queue_timeout: Seconds | None = None
     estimate: Seconds | None = Field(None, description="expected duration, for sjf and backfill")
@@ -102,8 +112,8 @@ class TaskIn(Strict):
     grace: Seconds = 10.0
     retry: RetryIn | None = None
     preemptible: bool = True
-    labels: dict[str, str] = Field({}, max_length=64)
-    node_labels: dict[str, str] = Field({}, max_length=64)
+    labels: dict[str, str] = Field(default_factory=dict, max_length=64)
+    node_labels: dict[str, str] = Field(default_factory=dict, max_length=64)
 
     def spec(self, user: str) -> TaskSpec:
         """Raises InvalidTask for amounts, durations and worker counts that cannot be read."""
@@ -115,12 +125,12 @@ class TaskIn(Strict):
         return TaskSpec(
             name=name[:200],
             kind=kind,
-            command=tuple(self.command),
+            command=self.command,
             function=self.function or "",
-            arguments=json.dumps(self.arguments),
+            arguments="null" if self.arguments is None else json.dumps(self.arguments),
             image=self.image or "",
             directory=self.directory or "",
-            volumes=tuple(self.volumes),
+            volumes=self.volumes,
             environment=tuple(self.environment.items()),
             network=self.network,
             resources=Resources(
@@ -151,7 +161,9 @@ def _seconds(value: float | str | None, field: str) -> float | None:
 
 def parse_workers(value: int | str) -> tuple[int, int]:
     """`2` → (2, 2); `"1..4"` → (1, 4). Raises InvalidTask."""
-    low, dots, high = str(value).partition("..")
+    if isinstance(value, int):
+        return value, value
+    low, dots, high = value.partition("..")
     try:
         return int(low), int(high) if dots else int(low)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
+from operator import attrgetter
 from typing import Any
 
 from trainmaster.domain.errors import InvalidTask
@@ -123,9 +124,8 @@ class TaskSpec:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; fields at their default are left out, so a row stays short."""
         out: dict[str, Any] = {}
-        for name, default in _SPEC_DEFAULTS:
-            value = getattr(self, name)
-            if value == default:
+        for value, (name, default) in zip(_spec_values(self), _SPEC_DEFAULTS, strict=True):
+            if value is default or value == default:
                 continue
             if isinstance(value, Resources | Retry | Planned):
                 value = {f.name: getattr(value, f.name) for f in fields(value)}
@@ -171,6 +171,7 @@ _PAIRS = ("environment", "labels", "node_labels")
 _SPEC_DEFAULTS = tuple(
     (f.name, f.default if f.name != "retry" else Retry()) for f in fields(TaskSpec) if f.name != "name"
 ) + (("name", None),)
+_spec_values = attrgetter(*(name for name, _ in _SPEC_DEFAULTS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,19 +77,19 @@ def on_submitted(change: Change, event: TaskSubmitted) -> None:
     )
     urgency, priority = state.policies.ordering.adjust(task)
     if urgency > spec.urgency:
-        task = replace(task, urgency=urgency, priority=priority)
+        task = moved(task, urgency=urgency, priority=priority)
     elif urgency < spec.urgency:
         # Urgent, but with less than the threshold: it was asked for as urgent, so it starts at the threshold.
-        task = replace(task, priority=priority)
+        task = moved(task, priority=priority)
     state.next_seq += 1
     if missing:
         names = ", ".join(sorted(missing)[:3])
-        task = replace(task, state=advance(task.state, Move.HOLD), reason=f"waits for {names}")
+        task = moved(task, state=advance(task.state, Move.HOLD), reason=f"waits for {names}")
         state.missing[task.id] = missing
         for dependency in missing:
             state.dependants.setdefault(dependency, set()).add(task.id)
     else:
-        task = replace(task, state=advance(task.state, Move.ADMIT), queued_at=change.now)
+        task = moved(task, state=advance(task.state, Move.ADMIT), queued_at=change.now)
     change.out.new_tasks.add(task.id)
     change.record(RecordKind.TASK_SUBMITTED, task, reason=f"by {spec.user}")
     if missing:

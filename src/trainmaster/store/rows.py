@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainmaster.domain.cluster import Gauges, Node, NodeState, Quota
@@ -24,6 +24,14 @@ Row = tuple[Any, ...]
 # Escapes everything outside ASCII, so that any text a user can type survives any database.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
+
+
+def _list(values: Sequence[Any]) -> str:
+    return _encode(values) if values else "[]"  # mostly empty, and calling the encoder is felt in a bulk
+
+
+def _object(values: Mapping[str, Any]) -> str:
+    return _encode(values) if values else "{}"
 
 
 def plain(text: str) -> str:
@@ -63,9 +71,9 @@ def task_row(task: Task) -> Row:
         task.urgency.value,
         plain(spec.image),
         plain(spec.directory),
-        _encode(spec.volumes),
+        _list(spec.volumes),
         plain(command),
-        _encode(dict(spec.environment)),
+        _object(dict(spec.environment)),
         task.submitted_at,
         task.bumps,
         task.attempt,
@@ -192,7 +200,7 @@ def run_row(run: Run) -> Row:
         run.resources.memory,
         run.resources.gpus,
         run.resources.lanes,
-        _encode(run.devices),
+        _list(run.devices),
         run.launched_at,
         run.started_at,
         run.ended_at,
@@ -236,7 +244,7 @@ def record_row(seq: int, record: Record) -> Row:
         record.attempt,
         record.node,
         plain(record.reason),
-        _encode(record.detail),
+        _object(record.detail),
     )
 
 

@@ -25,6 +25,9 @@ from trainmaster.store.errors import translate
 CACHE_KIB = 8192
 # How long to wait for a lock that another process holds.
 BUSY_S = 10.0
+# Pages in the write-ahead log before they are written to the file itself. Keys of tasks and runs are random,
+# so in a burst most pages change again and again; the more changes are gathered, the fewer are written.
+CHECKPOINT_PAGES = 8192
 # A write-ahead log that grew in a burst is cut to this many bytes at the next checkpoint.
 LOG_BYTES = 64 * 1024 * 1024
 
@@ -150,6 +153,7 @@ class SqliteFile:
             "rw" if self._made else "rwc",
             *new,
             "PRAGMA synchronous = FULL",
+            f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}",
             "PRAGMA foreign_keys = ON",
             f"PRAGMA cache_size = -{CACHE_KIB}",
             f"PRAGMA journal_size_limit = {LOG_BYTES}",
