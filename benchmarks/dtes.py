@@ -37,7 +37,7 @@ PROFILE = {"ordering": "priority", "allotment": "fixed", "preemption": "none"}  
 PLACEMENTS = ("least_loaded", "random", "round_robin")
 EPOCHS = {1: 280, 2: 480, 3: 580}  # CPU seconds alone in the paper's proportions, 1 : 3.1 : 5.5
 CORES = 1.75  # what the nodes divide; the rest of two cores is left to the service and its clients
-EVERY_S = 2.7  # mean time between arrivals: about 55 % of what the nodes could do
+EVERY_S = 2.5  # mean time between arrivals: about 55 % of what the nodes could do
 PERIOD_US = 100_000  # of a control group's CPU limit
 ROOT = Path(__file__).parents[1]
 
