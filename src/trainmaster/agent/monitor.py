@@ -100,6 +100,7 @@ class Monitor:
         gpu, gpu_memory = self._gpus.use()
         return Gauges(
             time=time.time(),
+            interval=passed,
             cpu=_part(cpu),
             memory=_part(self._memory_part(runs)),
             gpu=gpu,

@@ -18,9 +18,13 @@ class NodeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """A node's measurements. Utilisations are 0..1 of the node's own share; rates in bytes/s."""
+    """A node's measurements. Utilisations are 0..1 of the node's own share; rates in bytes/s.
+
+    CPU utilisation and rates are means over the `interval` seconds that end at `time`.
+    """
 
     time: float = 0.0
+    interval: float = 0.0
     cpu: float = 0.0
     memory: float = 0.0
     gpu: tuple[float, ...] = ()

@@ -22,7 +22,8 @@ class NodeView:
     """A node that could take work. `free` is capacity minus the live runs and this cycle's decisions.
 
     `pressure`: the largest of its measured utilisations, 0..1; `index`: performance index, 0 if unmeasured;
-    `order`: its place in the list of nodes, stable between cycles; `runs`: live runs on it.
+    `order`: its place in the list of nodes, stable between cycles; `runs`: live runs on it; `unmeasured`: how
+    many of these `pressure` does not cover, as they were launched, or in this cycle placed, too late for it.
     """
 
     id: NodeId
@@ -32,6 +33,12 @@ class NodeView:
     index: float
     runs: int
     order: int
+    unmeasured: int = 0
+
+    @property
+    def cores(self) -> float:
+        """Its capacity in cores."""
+        return self.capacity.cpu_m / 1000
 
     @property
     def allocated(self) -> float:

@@ -21,15 +21,23 @@ Guard = Callable[[Task, set[int]], set[int]]
 
 
 def view_of(state: State, node: Node, order: int) -> NodeView:
+    """A node as policies see it.
+
+    A run counts as measured once it was there for a whole interval of measurement: the first sample that
+    meets it knows only part of its use, or nothing. Both times are wall clock: the scheduler's, the node's.
+    """
     gauges = node.gauges
+    since = gauges.time - gauges.interval
+    runs = state.on_node.get(node.id, {})
     return NodeView(
         id=node.id,
         capacity=node.capacity,
         free=node.capacity - state.used(node.id),
         pressure=max((gauges.cpu, gauges.memory, *gauges.gpu), default=0.0),
         index=node.index,
-        runs=len(state.on_node.get(node.id, ())),
+        runs=len(runs),
         order=order,
+        unmeasured=sum(run.launched_at > since for run in runs.values()),
     )
 
 
@@ -138,7 +146,9 @@ class Room:
             free = self._free_devices(view)
             devices = tuple(free[: need.gpus])
             del free[: need.gpus]
-        self._replace(renewed(view, free=view.free - need, runs=view.runs + 1))
+        self._replace(
+            renewed(view, free=view.free - need, runs=view.runs + 1, unmeasured=view.unmeasured + 1)
+        )
         return Assignment(view.id, devices)
 
     def give_back(self, task: Task, assignment: Assignment) -> None:
@@ -146,7 +156,8 @@ class Room:
         view = self.views[self._at[assignment.node]]
         if assignment.devices:
             self._devices[view.id] = sorted(self._free_devices(view) + list(assignment.devices))
-        self._replace(renewed(view, free=view.free + task.spec.resources, runs=view.runs - 1))
+        free = view.free + task.spec.resources
+        self._replace(renewed(view, free=free, runs=view.runs - 1, unmeasured=view.unmeasured - 1))
 
     def with_freed(self, freed: dict[NodeId, Resources]) -> list[NodeView]:
         """The views as they would be with `freed` added; the room itself does not change."""

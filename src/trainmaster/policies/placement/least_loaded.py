@@ -5,21 +5,42 @@ from __future__ import annotations
 from trainmaster.domain.task import Task
 from trainmaster.policies.base import Context, NodeView
 
+WORKER_CORES = 1.0  # what a worker is taken to use until it is measured, whatever it asks for
+FULL = 0.95  # a node measured this busy may want more than it has
+
+
+def demand(node: NodeView) -> float:
+    """What the runs of a node want of it: 0 none, 1 all it has, more if they wait for each other.
+
+    What was measured plus one core for each run the measurements do not cover yet, or what is already given
+    away, whichever is larger. Measurements lag by up to 5 s (DTES samples as often): by them alone every task
+    of such an interval would go to the same node, and what tasks ask for need not be what they use. A full
+    node shows how much it has, not how much is wanted: there every run counts as one core. (DTES tells
+    neither; the core and the bound are ours.)
+    """
+    cores = max(node.cores, 1e-3)
+    wanted = node.pressure
+    if wanted >= FULL:
+        wanted = max(wanted, (node.runs - node.unmeasured) * WORKER_CORES / cores)
+    return max(wanted + node.unmeasured * WORKER_CORES / cores, node.allocated)
+
 
 def load(node: NodeView) -> float:
-    """Pressure of a node, 0..1: what was measured or what is already given away, whichever is larger.
-
-    Measurements lag by up to 5 s (DTES samples as often); without the second term every task of such an
-    interval would go to the same node.
-    """
-    return max(node.pressure, node.allocated)
+    """Pressure of a node, 0..1: the part of it that its runs use or soon will."""
+    return min(demand(node), 1.0)
 
 
 class LeastLoaded:
-    """The smallest load, then the fewest runs per core."""
+    """The smallest demand once the worker is there (DTES, section 3.2.1: by the task and the utilisation),
+    then the fewest runs per core.
+
+    On nodes of one size this is the node under the least pressure. On unequal ones an idle small node is not
+    better than a large one with half its cores free.
+    """
 
     name = "least_loaded"
     by_node_alone = True
 
     def score(self, node: NodeView, task: Task, context: Context) -> tuple[float, ...]:
-        return (load(node), node.runs / max(node.capacity.cpu_m, 1))
+        cores = max(node.cores, 1e-3)
+        return (demand(node) + WORKER_CORES / cores, node.runs / cores)
