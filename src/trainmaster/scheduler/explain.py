@@ -135,7 +135,9 @@ def _running(state: State, task: Task, now: float) -> Explanation:
         facts.append(Fact("workers", _worker_count(state, task, now)))
     progress = state.progress.get(task.id)
     if progress is not None:
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in list(progress.metrics.items())[:_SHOWN])
+        # What belongs to single workers ("share/3") is on the task's page.
+        told = [(name, value) for name, value in progress.metrics.items() if "/" not in name]
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in told[:_SHOWN])
         facts.append(Fact("progress", f"step {progress.step:g}: {shown}"))
     stopping = "" if task.intent is Intent.NONE else f", being stopped ({task.intent})"
     headline = f"{task.state}{stopping} for {format_duration(task.running_s(now))}."

@@ -80,10 +80,21 @@ def _group_word(run: RunId, told: dict[str, Any]) -> Event | None:
 
 
 def _shares(told: dict[str, Any]) -> dict[str, Any]:
-    """The leader's word on who does how much, as metrics: `share/3`, `speed/3`, `step_s`."""
+    """The leader's word on who does how much, as metrics: `share/3`, `speed/3`, `step_s`; and over all
+    `workers` and `samples_s`."""
     flat: dict[str, Any] = {name: told[name] for name in ("t", "step", "step_s") if name in told}
     for many, one in (("shares", "share"), ("speeds", "speed")):
         named = told.get(many)
         if isinstance(named, dict):
             flat.update({f"{one}/{rank}": value for rank, value in list(named.items())[:_MEMBERS]})
+            if many == "shares":
+                flat |= _in_all(named, told.get("step_s"))
     return flat
+
+
+def _in_all(shares: dict[str, Any], step_s: Any) -> dict[str, float]:
+    counts = [count for count in shares.values() if isinstance(count, int | float)]
+    whole: dict[str, float] = {"workers": len(counts)}
+    if isinstance(step_s, int | float) and step_s > 0:
+        whole["samples_s"] = sum(counts) / step_s
+    return whole

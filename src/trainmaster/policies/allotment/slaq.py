@@ -19,9 +19,9 @@ class Slaq:
 
     The drop over the next `epoch_s` seconds is predicted from the loss curve (`estimates.loss_curve`: the
     paper's 1/(ak² + bk + c) + d for first-order methods, here without its quadratic term) and iterations ∝
-    time / seconds per step; it is divided by the largest drop between two reports so far. A task without three losses counts with a drop of 1 per epoch at the speed of
-    its minimum, so that it is explored (the paper is silent). Until nothing fits. Ties: the order of the
-    claims.
+    time / seconds per step; it is divided by the largest drop between two reports so far. A task without
+    three losses counts with a drop of 1 per epoch at the speed of its minimum, so that it is explored (the
+    paper is silent). Until nothing fits. Ties: the order of the claims.
     """
 
     epoch_s: float = 60.0

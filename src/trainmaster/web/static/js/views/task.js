@@ -141,12 +141,31 @@ function drawFacts(box, task) {
         : String(value)))));
 }
 
+const MOST_OFFERED = 64;
+
+/** How many workers the task shall have: a number, or what the policy gives. */
+function workerCount(task, refresh) {
+  const counts = [];
+  for (let count = task.min_workers; count <= Math.min(task.max_workers, task.min_workers + MOST_OFFERED); count++) counts.push(count);
+  const choice = h("select", {
+    id: "resize-task",
+    "aria-label": "Workers",
+    onchange: () => {
+      const workers = choice.value === "auto" ? null : Number(choice.value);
+      attempt(() => post(`/tasks/${task.id}/resize`, { workers }), workers ? `It shall have ${workers} workers.` : "The policy decides again.").then(refresh, refresh);
+    },
+  }, h("option", { value: "auto" }, "workers: auto"), counts.map((count) => h("option", { value: String(count) }, `workers: ${count}`)));
+  choice.value = task.pinned === null ? "auto" : String(task.pinned);
+  return choice;
+}
+
 const sure = (task) => task.ran_s < DEAR_S || confirm(`${task.name} has run for ${duration(task.ran_s)}. Cancel it?`);
 
 function drawActions(box, task, refresh) {
   const able = mayChange(task) && !ENDED.has(task.state);
   const change = (body, done) => attempt(() => post(`/tasks/${task.id}/priority`, body), done).then(refresh);
-  keep(box, [able, task.stopping, task.urgency, task.ran_s < DEAR_S], () => {
+  const elastic = task.max_workers > task.min_workers && task.elasticity !== "none";
+  keep(box, [able, task.stopping, task.urgency, task.pinned, task.ran_s < DEAR_S], () => {
     if (!able) return [];
     const urgency = h("select", { "aria-label": "Urgency", onchange: () => change({ urgency: urgency.value }, `Urgency is now ${urgency.value}.`) },
       ["normal", "urgent", "highest"].map((one) => h("option", { value: one }, one)));
@@ -156,6 +175,7 @@ function drawActions(box, task, refresh) {
         h("button", { type: "button", title: "Lower the priority by one request", "aria-label": "Priority −1", onclick: () => change({ bumps: -1 }, "Priority lowered.") }, "−1"),
         h("button", { type: "button", title: "Raise the priority by one request", "aria-label": "Priority +1", onclick: () => change({ bumps: 1 }, "Priority raised.") }, "+1")),
       urgency,
+      elastic && workerCount(task, refresh),
       h("button", { type: "button", class: "danger", id: "cancel-task", disabled: task.stopping === "cancel", onclick: () => sure(task) && attempt(() => post(`/tasks/${task.id}/cancel`), "Cancelling: its workers are being ended.").then(refresh) },
         task.stopping === "cancel" ? "Cancelling…" : "Cancel"),
     ];
