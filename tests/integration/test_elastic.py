@@ -16,6 +16,7 @@ import torch
 from tests.live import SOURCE, Live, live, wait_until
 
 SCRIPT = Path(__file__).with_name("elastic_script.py")
+DDP_SCRIPT = Path(__file__).with_name("ddp_script.py")
 SAMPLES = 512
 pytestmark = pytest.mark.timeout(180)
 
@@ -142,6 +143,42 @@ def test_a_preempted_task_resumes_where_it_was_and_the_service_may_die_meanwhile
         assert (ended["attempt"], ended["failures"]) == (2, 0)
     assert set(seen(tmp_path / "long").values()) == {1}, "no sample twice in an epoch, none left out"
     assert len(seen(tmp_path / "long")) == 20 * SAMPLES
+
+
+def test_an_unmodified_ddp_script_survives_resizes_and_a_kill_by_restarts(
+    service: Live, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ddp"
+    folder.mkdir()
+
+    def epochs() -> list[tuple[int, int]]:
+        file = folder / "epochs"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return [(int(line.split()[0]), int(line.split()[1])) for line in lines]
+
+    def trains(world: int) -> None:
+        wait_until(lambda: epochs() and epochs()[-1][1] == world, f"{world} workers train", within_s=60)
+
+    with service.client() as client:
+        body = {
+            "command": [sys.executable, str(DDP_SCRIPT), str(folder), "60"],
+            "cpus": 0.1,
+            "workers": "1..3",
+            "elasticity": "restart",
+            "retry": {"attempts": 3, "backoff": 0},
+            "grace": 1,
+        }
+        name = client.post("/v1/tasks", json=body).json()["id"]
+        trains(3)
+        for world in (1, 2):
+            assert client.post(f"/v1/tasks/{name}/resize", json={"workers": world}).status_code == 200
+            trains(world)
+        run = next(r for r in client.get(f"/v1/tasks/{name}/runs").json() if r["state"] == "RUNNING")
+        os.kill(pid_of(service, run["node"], run["id"]), signal.SIGKILL)
+        ended = ends_well(client, name)
+        assert (ended["attempt"], ended["failures"]) == (4, 1)
+    done = [epoch for epoch, _ in epochs()]
+    assert sorted(set(done)) == list(range(60)) and len(done) <= 60 + 3, "at most one epoch redone each time"
 
 
 def pid_of(service: Live, node: str, run: str) -> int:
