@@ -151,7 +151,9 @@ def _worker_count(state: State, task: Task, now: float) -> str:
     if learned is not None and learned.resized_at is not None:
         text += f"; last changed {format_duration(max(now - learned.resized_at, 0.0))} ago"
     if learned is not None and learned.phase:
-        text += f"; it says it is at a {learned.phase}" if learned.phase == "plateau" else "; it has converged"
+        text += (
+            f"; it says it is at a {learned.phase}" if learned.phase == "plateau" else "; it has converged"
+        )
     if spec.elasticity is Elasticity.NONE:
         text += "; it is never resized"
     elif group is None and spec.elasticity is Elasticity.AUTO:
