@@ -95,10 +95,18 @@ async def test_a_warm_script_is_as_a_cold_one(scripts: Scripts, tmp_path: Path) 
         print(__file__, __name__, __main__.__spec__, __main__.__dict__ is globals())
         print("trainmaster" in sys.modules, os.path.dirname(__import__("trainmaster").__file__))
         import torch
-        print(torch.initial_seed(), torch.rand(3), torch.get_num_threads(), torch.is_grad_enabled())
+        print(torch.get_num_threads(), torch.is_grad_enabled())
     """
     exit_, out, _ = await scripts.both(source, "x", environment=(("MY", "own"),))
     assert exit_ == Exit(0) and b"'MY': 'own'" in out
+
+    draws = "import random, numpy, torch; print(random.random(), numpy.random.random(), torch.rand(1).item())"
+    first, second = [(await scripts.run(draws))[1].split() for _ in range(2)]
+    assert len({*first, *second}) == 6
+    seeded = (
+        "import random, numpy, torch; random.seed(1); numpy.random.seed(1); torch.manual_seed(1);" + draws
+    )
+    await scripts.both(seeded)
 
     source = """
         import atexit, sys
@@ -136,7 +144,7 @@ async def test_a_warm_script_is_as_a_cold_one(scripts: Scripts, tmp_path: Path) 
     node, spec = scripts.node, scripts.spec(source)
     await node.agent.launch([spec])
     await node.until(lambda: node.log(spec.id), "its child")
-    await node.agent.stop(spec.id, 0.2)
+    await node.agent.stop(spec.id, 1.0)
     report = await node.end(spec.id)
     assert report.exit == Exit(4, Fault.STOPPED)
     assert not alive(int(node.log(spec.id)))

@@ -1,9 +1,8 @@
 """What a warm fork-server loads before it forks: torch, and what the first optimizer imports.
 
 Runs in the task's own interpreter. Importing torch takes 2 s, and the first optimizer as long again, since
-it imports torch._dynamo. Three things must not happen: a thread that lives on, for it would be missing in
-every fork; any use of CUDA, which cannot be forked; a draw from torch's generator, for a run is to find the
-seed it would find on its own.
+it imports torch._dynamo. Two things must not happen: a thread that lives on, for it would be missing in every
+fork, and any use of CUDA, which cannot be forked.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ def _refresh(env: dict[str, str]) -> None:
     torch: Any = sys.modules.get("torch")
     if torch is not None:
         chosen = any(name in env for name in _THREADS)
+        torch.default_generator.seed()  # random in a process of its own too
         torch.set_num_threads(threads if chosen else min(threads, len(os.sched_getaffinity(0))))
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
