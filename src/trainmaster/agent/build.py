@@ -36,7 +36,14 @@ def build_agent(
     warm = Warm(data, folder)
     runners: dict[str, Runner] = {
         "process": ProcessRunner(
-            folder, node.id, warm.server, warm.hints, board.report, cpus, f"{data}/checkpoints"
+            folder,
+            node.id,
+            warm.server,
+            warm.hints,
+            board.report,
+            cpus,
+            f"{data}/checkpoints",
+            warm.interpreters,
         ),
         "function": FunctionRunner(folder, node.id, warm.server, warm.hints, board.report, cpus, lanes),
     }

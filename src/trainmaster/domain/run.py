@@ -91,6 +91,7 @@ class RunSpec:
     grace_s: float = 10.0
     priority: tuple[int, float] = (0, 0.0)  # agents start higher ones first, as DTES's executors do
     world_size: int = 1
+    warm: bool = False  # siblings are likely to follow: its interpreter is worth keeping loaded
     lease_s: float | None = None  # None: a silent service kills nothing
 
     def to_dict(self) -> dict[str, Any]:

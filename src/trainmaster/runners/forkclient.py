@@ -1,4 +1,4 @@
-"""The agent's end of the fork-server: finds the living one or starts one, and asks it for shims."""
+"""The agent's end of a fork-server: finds the living one or starts one, and asks it for shims."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trainmaster.domain.errors import TrainmasterError
@@ -18,11 +19,20 @@ _PACKAGE = Path(__file__).resolve().parent
 _ROOT = str(_PACKAGE.parent.parent)
 # Everything a fork-server has in memory. Another version of it needs another fork-server.
 _SOURCES = ("forkserver.py", "shim.py", "refusal.py", "life.py", "cgroup.py", "descendants.py", "lane.py")
+_WARM_SOURCES = ("preload.py", "script.py")
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from trainmaster.runners.forkserver import main; sys.exit(main(*sys.argv[1:]))"
 )
+# In the task's own interpreter our folder must not lie on the path when it imports torch.
+_WARM_BOOT = (
+    "import sys; sys.flags.safe_path or sys.path.pop(0); sys.path.insert(0, sys.argv.pop(1)); "
+    "from trainmaster.runners import forkserver, preload; sys.path.pop(0); "
+    "sys.exit(forkserver.main(*sys.argv[1:], preload.load))"
+)
 _RETRY_S = 1.0
+_START_S, _WARM_START_S = 30.0, 120.0  # at most; importing torch takes long on a busy machine
+_PATIENCE_S = 2.0  # for a server that another agent starts
 
 
 class ForkServerFailed(TrainmasterError):
@@ -34,12 +44,26 @@ class ForkServerFailed(TrainmasterError):
 
 
 class ForkServer:
-    """One connection to the fork-server of a data folder. It comes back by itself when the server dies."""
+    """One connection to a fork-server of a data folder. It comes back by itself when the server dies.
 
-    def __init__(self, folder: str, template: str = "plain") -> None:
+    With `interpreter` it is a warm one (see `interpreters`): started by that Python, with the variables
+    `environment`, and left alone once it is gone. `name` names one that is there already.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        template: str = "plain",
+        interpreter: str = "",
+        environment: Mapping[str, str] | None = None,
+        name: str = "",
+    ) -> None:
         self._folder = folder
-        self.name = f"forkserver-{template}-{_version()}"
+        self._interpreter = interpreter
+        self._environment = dict(environment or {})
+        self.name = name or f"forkserver-{template}-{_version(warm=bool(interpreter))}"
         self._socket: socket.socket | None = None
+        self._starter: subprocess.Popen[bytes] | None = None
         self._waiting: deque[bytes] = deque()
         self._writing = False
         self._closed = False
@@ -49,21 +73,43 @@ class ForkServer:
             Callable[[], None]
         ] = []  # requests may be lost: ask again for what is missing
 
+    @property
+    def connected(self) -> bool:
+        return self._socket is not None
+
+    def attach(self) -> bool:
+        """Connect if the server lives. True if we are connected."""
+        if self._socket is None:
+            sock = self._try_connect()
+            if sock is not None:
+                self._use(sock)
+        return self._socket is not None
+
+    def detach(self) -> None:
+        """Disconnect at once; what was asked for may be lost."""
+        self._drop()
+        self._waiting.clear()
+
+    def abandon(self) -> None:
+        """End a start under way: `connect` fails unless it was about to succeed."""
+        self._closed = True
+        if self._starter is not None:
+            self._starter.kill()
+
     async def connect(self) -> None:
         """Connect, starting the server if none lives. Raises ForkServerFailed."""
         sock = self._try_connect()
         if sock is None:
             problem = await asyncio.to_thread(self._start)
+            # Another agent's start may be the one that won; one that loads torch takes its time.
+            give_up = time.monotonic() + (_WARM_START_S if self._interpreter else _PATIENCE_S)
             sock = self._try_connect()
-            for _ in range(200):  # another agent's start may be the one that won
-                if sock is not None:
-                    break
+            while sock is None and not problem and not self._closed and time.monotonic() < give_up:
                 await asyncio.sleep(0.01)
                 sock = self._try_connect()
             if sock is None:
                 raise ForkServerFailed(f"the fork-server did not start: {problem}", folder=self._folder)
-        self._socket = sock
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._readable)
+        self._use(sock)
 
     def run(self, folder: str) -> None:
         """Ask for a shim for the run in `folder`. Answered by what appears in the folder."""
@@ -96,6 +142,13 @@ class ForkServer:
 
     # --- inside --------------------------------------------------------------------------------------------
 
+    def _use(self, sock: socket.socket) -> None:
+        if self._socket is not None:
+            sock.close()  # `attach` was faster
+            return
+        self._socket = sock
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._readable)
+
     def _try_connect(self) -> socket.socket | None:
         home = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -110,19 +163,31 @@ class ForkServer:
         return sock
 
     def _start(self) -> str:
+        """Start the server; why it failed, empty once it or another one lives or is about to."""
         log = Path(self._folder, "forkserver.log")
+        if self._interpreter:
+            command = [self._interpreter, "-c", _WARM_BOOT, _ROOT, self._folder, self.name]
+            environment = self._environment
+        else:
+            command = [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _ROOT, self._folder, self.name]
+            environment = {"PATH": os.environ.get("PATH", os.defpath)}
         with log.open("ab") as file:
-            done = subprocess.run(
-                [sys.executable, "-I", "-S", "-X", "utf8", "-c", _BOOT, _ROOT, self._folder, self.name],
+            self._starter = subprocess.Popen(
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=file,
                 start_new_session=True,
-                env={"PATH": os.environ.get("PATH", os.defpath)},
-                check=False,
-                timeout=30,
+                env=environment,
             )
-        return f"exit status {done.returncode}, see {log}"
+        if self._closed:
+            self._starter.kill()  # abandoned before there was anything to end
+        try:
+            code = self._starter.wait(_WARM_START_S if self._interpreter else _START_S)
+        except subprocess.TimeoutExpired:
+            self._starter.kill()
+            code = self._starter.wait()
+        return f"exit status {code}, see {log}" if code else ""
 
     def _send(self, message: bytes) -> None:
         if self._waiting or self._socket is None:
@@ -178,9 +243,11 @@ class ForkServer:
 
     def _lost(self) -> None:
         """The server died. Shims live on; what it had not read yet is asked for again."""
-        self._drop()
-        self._waiting.clear()
-        if not self._closed and self._reconnecting is None:
+        self.detach()
+        if self._interpreter:
+            for listener in self.on_reconnect:
+                listener()
+        elif not self._closed and self._reconnecting is None:
             self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
@@ -196,10 +263,10 @@ class ForkServer:
             listener()
 
 
-def _version() -> str:
-    """Changes whenever the code a fork-server runs, or its interpreter, does."""
+def _version(warm: bool) -> str:
+    """Changes whenever the code a fork-server runs, or our interpreter, does."""
     digest = hashlib.sha256(sys.version.encode())
-    for name in _SOURCES:
+    for name in _SOURCES + (_WARM_SOURCES if warm else ()):
         path = _PACKAGE / name
         if path.exists():
             digest.update(path.read_bytes())

@@ -1,11 +1,12 @@
-"""The warm fork-server: one small, single-threaded process per data folder that forks a shim per run.
+"""The fork-server: one small, single-threaded process per data folder that forks a shim per run.
 
 It listens on a Unix socket (sequenced packets), lives in its own session and survives the service. A request
 is `run <folder>` or `lane <folder>`; nothing is answered unless the fork fails. `quit` ends it once no client
 and no shim is left; without either it ends by itself after ten minutes. Whoever claims a run's folder begins
 the run, so a request that is sent twice, or read after its sender died, does no harm.
 
-Started by path with a bare interpreter (no site packages): what it imports, every shim pays for when forked.
+Started with a bare interpreter (no site packages): what it imports, every shim pays for when forked. Others
+run in the interpreters of tasks, with torch loaded (`preload`, `interpreters`): their shims fork the run too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import gc
 import os
 import select
 import sys
+from collections.abc import Callable
 
 from trainmaster.runners import life, shim
 
@@ -26,13 +28,18 @@ IDLE_SHIMS = 8
 _MAX_REQUEST = 65536
 
 
-def main(folder: str, name: str) -> int:
-    """Serve the socket `<folder>/<name>.sock`. Returns at once if another fork-server does so already."""
+def main(folder: str, name: str, load: Callable[[], bool] | None = None) -> int:
+    """Serve the socket `<folder>/<name>.sock`. Returns at once if another fork-server does so already.
+
+    `load` makes it a warm one; if that returns False there is nothing to serve.
+    """
     lock = os.open(f"{folder}/{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0
+    if load is not None and not load():
+        return 1
     # A socket's path may have 108 bytes, a data folder more: go through the descriptor of the folder.
     home = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     address = f"/proc/self/fd/{home}/{name}.sock"
@@ -54,7 +61,7 @@ def main(folder: str, name: str) -> int:
     gc.collect()
     gc.freeze()
     gc.disable()
-    ForkServer(listener).serve()
+    ForkServer(listener, warm=load is not None).serve()
     os.close(lock)
     for left in (address, f"{folder}/{name}.pid"):
         try:
@@ -67,8 +74,9 @@ def main(folder: str, name: str) -> int:
 class ForkServer:
     """Hands requests to idle shims or forks new ones. The end of a shim's channel tells of its death."""
 
-    def __init__(self, listener: _socket.socket) -> None:
+    def __init__(self, listener: _socket.socket, warm: bool) -> None:
         self._listener = listener
+        self._warm = warm
         self._poller = select.poll()
         self._poller.register(listener.fileno(), select.POLLIN)
         self._clients: dict[int, _socket.socket] = {}
@@ -173,7 +181,7 @@ class ForkServer:
             keep = theirs.fileno()
             os.closerange(3, keep)
             os.closerange(keep + 1, max(ours.fileno(), *self._clients, *self._shims, 64) + 64)
-            shim.serve(folder, keep, self._boot)
+            shim.serve(folder, keep, self._boot, self._warm)
         theirs.close()
         self._shims[ours.fileno()] = ours
         self._poller.register(ours.fileno(), select.POLLIN)

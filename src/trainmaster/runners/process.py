@@ -21,6 +21,7 @@ from trainmaster.runners import environment, life, rundir
 from trainmaster.runners.folders import Folders
 from trainmaster.runners.forkclient import ForkServer
 from trainmaster.runners.hints import Hints
+from trainmaster.runners.interpreters import Interpreters, warmable
 from trainmaster.runners.leftovers import kill_left
 from trainmaster.runners.watch import ShimWatch
 
@@ -37,6 +38,7 @@ class _Held:
     grace_s: float
     report: RunReport
     shim: int | None = None
+    warm: ForkServer | None = None  # whom to ask instead of the plain fork-server
     asked: float = 0.0  # monotonic time of the last request to begin it
     size: int = 0  # of its life file when that was last read
 
@@ -45,7 +47,8 @@ class ProcessRunner:
     """Starts, watches and stops commands on one node.
 
     `folder` is the node's; `cpus` are the cores its runs may use, None for all. `checkpoints` is the folder
-    that has one for each task that saves its state, default: in the node's.
+    that has one for each task that saves its state, default: in the node's. `interpreters` start what may
+    start warm; without them everything starts cold.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class ProcessRunner:
         on_report: Callable[[RunReport], None],
         cpus: Sequence[int] | None = None,
         checkpoints: str = "",
+        interpreters: Interpreters | None = None,
     ) -> None:
+        self._interpreters = interpreters
         self._checkpoints = checkpoints or f"{folder}/checkpoints"
         self._runs_folder = f"{folder}/runs"
         self._lease = f"{folder}/lease"
@@ -78,6 +83,9 @@ class ProcessRunner:
         hints.listen("run", self._hinted)
         server.on_failed.append(self._fork_failed)
         server.on_reconnect.append(self._ask_again)
+        if interpreters is not None:
+            interpreters.on_failed.append(self._fork_failed)
+            interpreters.on_lost.append(self._ask_again)
 
     # --- the Runner port -----------------------------------------------------------------------------------
 
@@ -99,7 +107,8 @@ class ProcessRunner:
         self._runs[run.id] = held
         try:
             self._folders.make(folder)
-            rundir.fill(folder, run, self._plan(run, folder))
+            plan = self._plan(run, folder)
+            rundir.fill(folder, run, plan)
         except FileExistsError:
             self._adopt(run, folder)  # never a second start of what may be alive
             return
@@ -107,6 +116,7 @@ class ProcessRunner:
             rundir.delete(folder)
             self._ended(held, None, Fault.START_FAILED, f"cannot write the run's folder: {error}")
             return
+        self._hold_warm(held, run, plan)
         self._ask(held)
         self._recheck_later()
 
@@ -157,10 +167,12 @@ class ProcessRunner:
         """What the shim is to do, in its words."""
         progress = f"{folder}/{life.PROGRESS}"
         training = environment.training(folder, self._hints.path, f"{self._checkpoints}/{run.id.task}")
+        variables = environment.complete(run, self._node, progress, {**self._environment, **training})
         return {
             "word": f"run {run.id}",
             "argv": run.command,
-            "env": environment.complete(run, self._node, progress, {**self._environment, **training}),
+            "python": warmable(run.command, variables) if run.warm else None,
+            "env": variables,
             "cwd": run.directory or self._home,
             "cpus": self._cpus,
             "memory": run.resources.memory,
@@ -173,7 +185,13 @@ class ProcessRunner:
 
     def _ask(self, held: _Held) -> None:
         held.asked = time.monotonic()
-        self._server.run(held.folder)
+        server = held.warm if held.warm is not None and held.warm.connected else self._server
+        server.run(held.folder)
+
+    def _hold_warm(self, held: _Held, run: RunSpec, plan: Mapping[str, Any]) -> None:
+        """Start it warm if that can be, and keep what starts its siblings warm while it is alive."""
+        if self._interpreters is not None and plan["python"]:
+            held.warm = self._interpreters.hold(run.id, plan["python"], plan["env"])
 
     def _ask_again(self) -> None:
         """The fork-server died: what it had not begun is asked for again; claims forbid a second start."""
@@ -235,6 +253,8 @@ class ProcessRunner:
     def _settle(self, held: _Held, report: RunReport) -> None:
         if report.exit is not None:
             self._watch.drop(held.id)
+            if self._interpreters is not None:
+                self._interpreters.release(held.id)
             self._settled.set()
         if report != held.report:
             held.report = report
@@ -272,6 +292,8 @@ class ProcessRunner:
         found = life.read(folder)
         held = _Held(run.id, folder, run.grace_s, RunReport(run.id, RunState.PREPARING))
         self._runs[run.id] = held
+        if run.warm and "exit" not in (found or {}):
+            self._hold_warm(held, run, self._plan(run, folder))
         if found is None:
             self._ask(held)  # the launch was wanted and is durable: carry it out
         elif "exit" in found or life.held(folder):

@@ -28,17 +28,19 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 _WAITED = (_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP)
 # What Python or we ourselves changed; a command expects the usual dispositions.
 _USUAL = (*_WAITED, _signal.SIGPIPE, _signal.SIGXFSZ)
+_DESCRIPTORS = 256  # a shim opens fewer
 _RUNS = 1000  # one after the other in one shim; a bound on whatever might leak
 _SWEEP_S, _MAX_SWEEP_S = 0.002, 0.25  # between two rounds of killing what is left
 
 
-def serve(folder: str, channel: int, boot: str) -> NoReturn:
+def serve(folder: str, channel: int, boot: str, warm: bool) -> NoReturn:
     """Be the shim of the run in `folder`, then of others. Called in a process forked for it; never returns.
 
     `channel` leads to the fork-server: we say that we are idle, it names the next folder or hangs up.
+    `warm`: we are in an interpreter with torch loaded, for commands that name it.
     """
     try:
-        _serve(folder, channel, boot)
+        _serve(folder, channel, boot, warm)
     except (
         BaseException
     ) as error:  # the last line of defence: a shim must not fall back into its parent's loop
@@ -51,7 +53,7 @@ def serve(folder: str, channel: int, boot: str) -> NoReturn:
         os._exit(1)
 
 
-def _serve(folder: str, channel: int, boot: str) -> None:
+def _serve(folder: str, channel: int, boot: str, warm: bool) -> None:
     os.setsid()
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _WAITED)
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
@@ -60,14 +62,14 @@ def _serve(folder: str, channel: int, boot: str) -> None:
     pid, cores = os.getpid(), os.sched_getaffinity(0)
     mark = {"pid": pid, "start": life.start_time(pid), "boot": boot}
     for left in reversed(range(_RUNS)):
-        if not _run(folder, channel if left else None, mark, cores):
+        if not _run(folder, channel if left else None, mark, cores, warm):
             return
         folder = os.fsdecode(os.read(channel, 65536))
         if not folder:
             os._exit(0)
 
 
-def _run(folder: str, channel: int | None, mark: dict[str, Any], cores: set[int]) -> bool:
+def _run(folder: str, channel: int | None, mark: dict[str, Any], cores: set[int], warm: bool) -> bool:
     """One run. True if we are to serve another, which `channel` was told."""
     fd = None
     try:
@@ -82,7 +84,7 @@ def _run(folder: str, channel: int | None, mark: dict[str, Any], cores: set[int]
         if plan.get("lane"):
             channel = None
         # Idle is said before the agent hears of the end, so that its next request finds us.
-        served = Shim(folder, fd, plan, mark, lambda: _idle(channel)).live()
+        served = Shim(folder, fd, plan, mark, lambda: _idle(channel), warm).live()
     except ValueError as error:
         ended = {"code": None, "fault": "start-failed", "detail": f"unreadable spec: {error}"}
         life.write(fd, life.line("exit", {**ended, "time": time.time()}))
@@ -116,7 +118,9 @@ class Shim:
         plan: dict[str, Any],
         mark: dict[str, Any],
         recorded: Callable[[], bool],
+        warm: bool,
     ) -> None:
+        self._warm = warm
         self._recorded = recorded  # called once the exit is written down
         self._served = False
         self._folder = folder
@@ -186,6 +190,8 @@ class Shim:
         try:
             if plan.get("lane"):
                 return self._fork_lane(null, out, err)
+            if self._warm and plan.get("python"):
+                return self._fork_python(null, out, err, limit)
             return self._spawn(null, out, err, limit)
         finally:
             for fd in (null, out, err):
@@ -224,19 +230,53 @@ class Shim:
                 resource.setrlimit(resource.RLIMIT_AS, before)
         raise refusal(argv[0], problem)
 
+    def _fork_python(self, null: int, out: int, err: int, limit: int | None) -> int:
+        """`_spawn` without the start of Python and the import of torch."""
+        try:
+            child = os.fork()
+        except OSError as error:
+            detail = f"the node cannot make another process: {os.strerror(error.errno or 0)}"
+            raise Refused(126, "start-failed", detail) from None
+        if child:
+            try:
+                os.setpgid(child, child)  # a stop may come before the child has done so
+            except OSError:
+                pass
+            return child
+        try:
+            self._enter_child(null, out, err)
+            os.closerange(3, _DESCRIPTORS)
+            _libc.prctl(_PR_SET_NAME, os.path.basename(self._plan["python"]).encode(), 0, 0, 0)
+            if limit is not None:
+                import resource
+
+                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            from trainmaster.runners import script
+
+            script.main(self._plan["python"], self._plan["argv"], self._plan["env"])
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            os._exit(70)
+
+    def _enter_child(self, null: int, out: int, err: int) -> None:
+        os.setpgid(0, 0)
+        for fd, target in ((null, 0), (out, 1), (err, 2)):
+            os.dup2(fd, target)
+            os.close(fd)
+        os.close(self._fd)  # else the child would seem to be its own living shim
+        for number in _USUAL:
+            _signal.signal(number, _signal.SIG_DFL)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
     def _fork_lane(self, null: int, out: int, err: int) -> int:
         child = os.fork()
         if child:
             return child
         try:
-            os.setpgid(0, 0)
-            for fd, target in ((null, 0), (out, 1), (err, 2)):
-                os.dup2(fd, target)
-                os.close(fd)
-            os.close(self._fd)  # else a lane would seem to be its own living shim
-            for number in _USUAL:
-                _signal.signal(number, _signal.SIG_DFL)
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+            self._enter_child(null, out, err)
             _libc.prctl(_PR_SET_NAME, b"tm-lane", 0, 0, 0)
             _libc.prctl(_PR_SET_PDEATHSIG, _signal.SIGKILL, 0, 0, 0)  # nobody else would end a lane
             from trainmaster.runners import lane

@@ -1,4 +1,4 @@
-"""What the process and the function runner of a node share: the fork-server and the hints."""
+"""What the process and the function runner of a node share: fork-servers and the hints."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 from trainmaster.runners.forkclient import ForkServer
 from trainmaster.runners.hints import Hints
+from trainmaster.runners.interpreters import Interpreters
 
 
 class Warm:
@@ -14,6 +15,7 @@ class Warm:
     def __init__(self, data: str, folder: str) -> None:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self.server = ForkServer(data)
+        self.interpreters = Interpreters(data)
         self.hints = Hints(folder)
 
     async def open(self) -> None:
@@ -22,5 +24,6 @@ class Warm:
         await self.server.connect()
 
     async def close(self, leave_running: bool) -> None:
+        await self.interpreters.close(quit_when_idle=not leave_running)
         await self.server.close(quit_when_idle=not leave_running)
         self.hints.close()

@@ -35,6 +35,7 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
         grace_s=spec.grace_s,
         priority=(int(task.urgency), task.priority),
         world_size=task.workers,
+        warm=spec.max_workers > 1 or task.group is not None,
     )
 
 
