@@ -44,6 +44,10 @@ with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
                 loss = loss * float("nan")
             if t.step == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if t.step == int(env.get("LEAVE_AT", "-1")):
+                os._exit(0)
+            if t.step == int(env.get("SKIP_AT", "-1")):
+                continue
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
