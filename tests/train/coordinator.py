@@ -79,7 +79,7 @@ class Coordinator:
     # --- workers -------------------------------------------------------------------------------------------
 
     def start(self, **env: str) -> int:
-        """A new worker; returns its rank."""
+        """A new worker, of another script if `SCRIPT` says so; returns its rank."""
         rank = self._next
         self._next += 1
         own = {
@@ -89,7 +89,8 @@ class Coordinator:
             "TRAINMASTER_CHECKPOINT_DIR": str(self.folder / "checkpoints"),
         }
         values = own | {"FOLDER": str(self.folder)} | self._env | env
-        self._pids[rank] = self._nursery.start(self._script, values, self.folder / f"out-{rank}")
+        script = SCRIPTS / values["SCRIPT"] if "SCRIPT" in values else self._script
+        self._pids[rank] = self._nursery.start(script, values, self.folder / f"out-{rank}")
         return rank
 
     def start_ready(self, **env: str) -> int:

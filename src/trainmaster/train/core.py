@@ -12,6 +12,7 @@ import torch
 from trainmaster.train.checkpoint import Checkpoints
 from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.context import Context
+from trainmaster.train.convergence import Progress, Rule
 from trainmaster.train.errors import ModelMismatch
 from trainmaster.train.membership import Group, Left, Told
 from trainmaster.train.pace import Pace
@@ -31,6 +32,8 @@ class Options:
     checkpoint_s: float = 60.0
     hang_s: float = 10.0
     between_s: float = 300.0
+    convergence: Rule | None = None
+    max_steps: int | None = None
 
 
 class Core:
@@ -44,6 +47,7 @@ class Core:
         self.group = Group(context, self.pace, self.uplink)
         self.replica = Replica()
         self.position = Position()
+        self.progress = Progress(options.convergence)
         self.stopping = False  # this worker was told to
         self.accumulating = False  # gradients of several steps are being added up
         self._checkpoints = Checkpoints(context.checkpoints) if context.checkpoints else None
@@ -133,12 +137,19 @@ class Core:
     # --- state ---------------------------------------------------------------------------------------------
 
     def _capture(self) -> bytes:
-        return self.replica.capture({"position": self.position.dump(), "accumulating": self.accumulating})
+        return self.replica.capture(
+            {
+                "position": self.position.dump(),
+                "accumulating": self.accumulating,
+                "progress": self.progress.dump(),
+            }
+        )
 
     def _become(self, content: bytes, random_too: bool) -> None:
         extra = self.replica.restore(content, random_too=random_too)
         self.position.load(extra["position"])
         self.accumulating = extra["accumulating"]
+        self.progress.load(extra["progress"])
 
     def _resume(self) -> None:
         content = self._checkpoints.newest() if self._checkpoints is not None else None
@@ -154,6 +165,15 @@ class Core:
         except OSError as error:
             self.uplink.tell("unsaved", step=self.position.step, why=str(error))
         self._saved_at = time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether training converged, was stopped, or took all its steps; the same on all members."""
+        return self.progress.over or self.capped
+
+    @property
+    def capped(self) -> bool:
+        return self.options.max_steps is not None and self.position.step >= self.options.max_steps
 
     # --- after an agreement --------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import torch
 
 from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.context import Context
+from trainmaster.train.convergence import Phase
 from trainmaster.train.core import TERMINATED, Core, Options
 from trainmaster.train.errors import WrongUse
 from trainmaster.train.modes.sync import Sync
@@ -100,14 +101,19 @@ class Task:
         return objects[0] if len(objects) == 1 else objects
 
     def epochs(self, max_epochs: int) -> Iterator[int]:
-        """Numbers of the epochs that are left, from 0; ends early after `stop()`."""
+        """Numbers of the epochs that are left, from 0.
+
+        Ends early, on all workers after the same epoch, when training has converged (see
+        `trainmaster.train.task`), has taken `max_steps`, or a worker called `stop()`.
+        """
         if not self._core.replica.objects:
             raise WrongUse("call prepare before epochs")
         position = self._core.position
         self._loops += 1
         try:
             self._core.ensure()
-            while position.epoch < max_epochs and not self._stop:
+            self._tell_phase(Phase.TRAINING)
+            while position.epoch < max_epochs and not self._core.over:
                 self._epoch, self._part, self._in_epoch = position.epoch, 0, True
                 yield self._epoch
                 self._in_epoch = False
@@ -170,16 +176,25 @@ class Task:
             except LinkFailed as failed:
                 group.broken(failed)
                 continue
+            before = core.progress.phase
             core.position.epoch_done()
-            self._stop = any(one["end"] for one in said)
-            self._tell([one["values"] for one in said])
+            core.progress.stopped |= any(one["end"] for one in said)
+            metrics = self._mean([one["values"] for one in said])
+            core.progress.add(metrics)
+            if metrics and group.leads:
+                write_report(step=core.position.step, epoch=self._epoch, **metrics)
+            self._tell_phase(before)
             core.turn(any(one["stop"] for one in said), said[0]["newest"])
         self._reported = {}
 
-    def _tell(self, said: list[dict[str, float]]) -> None:
-        values = {
+    def _mean(self, said: list[dict[str, float]]) -> dict[str, float]:
+        return {
             name: math.fsum(one[name] for one in said if name in one) / sum(name in one for one in said)
             for name in dict.fromkeys(name for one in said for name in one)
         }
-        if values and self._core.group.leads:
-            write_report(step=self._core.position.step, epoch=self._epoch, **values)
+
+    def _tell_phase(self, before: Phase) -> None:
+        """Tell the scheduler of a plateau and of its end; `finished` is told when the epochs are over."""
+        phase = self._core.progress.phase
+        if self._core.group.leads and phase is not before and phase is not Phase.FINISHED:
+            self._core.uplink.tell(phase.value)

@@ -29,9 +29,12 @@ nan_at, die_at = int(env.get("NAN_AT", "-1")), int(env.get("DIE_AT", "-1"))
 
 log = (folder / f"steps-{rank}").open("a", buffering=1)
 options = {"hang_s": float(env.get("HANG_S", "10")), "checkpoint_s": float(env.get("CHECKPOINT_S", "60"))}
+if env.get("MAX_STEPS"):
+    options["max_steps"] = int(env["MAX_STEPS"])
+curve = json.loads(env.get("CURVE", "[]"))
 with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
     model, optimizer, schedule = t.prepare(model, optimizer, schedule)
-    for _ in t.epochs(epochs):
+    for epoch in t.epochs(epochs):
         for x, y in t.batches(dataset, batch=int(env.get("BATCH", "64"))):
             mark = {"generation": t.generation, "step": t.step}
             log.write(json.dumps({**mark, "indices": t.indices.tolist()}) + "\n")
@@ -41,6 +44,10 @@ with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
                 loss = loss * float("nan")
             if t.step == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if t.step == int(env.get("LEAVE_AT", "-1")):
+                os._exit(0)
+            if t.step == int(env.get("SKIP_AT", "-1")):
+                continue
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -48,6 +55,6 @@ with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
             if not t.dropped:
                 log.write(json.dumps({**mark, "kept": True}) + "\n")
             time.sleep(float(env.get("PAUSE_S", "0")))
-        t.report(loss=loss, rank=float(rank))
+        t.report(loss=loss, rank=float(rank), **({"val_accuracy": curve[epoch]} if curve else {}))
     if t.is_leader:
         torch.save(model.state_dict(), folder / "model.pt")

@@ -54,7 +54,7 @@ class Sync:
             self._reduction = Reduction(core.replica.parameters(), self._ended)
         while True:
             core.ensure()
-            if (position.epoch, position.part) != (epoch, part) or not total:
+            if (position.epoch, position.part) != (epoch, part) or not total or core.capped:
                 return
             whole = global_batch(core.options.seed, epoch, part, position.index, samples.size, batch)
             self._begin(whole)
