@@ -8,21 +8,24 @@ from typing import Any
 
 from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.commands import Forget, Launch, Stop
-from trainmaster.domain.errors import TaskEnded, UnknownNode, UnknownTask
+from trainmaster.domain.errors import TaskEnded, UnknownTask
 from trainmaster.domain.events import (
     CancelRequested,
+    ClusterSized,
     DrainRequested,
     Event,
     NodeFellSilent,
     NodeJoined,
     NodeMeasured,
     NodeReturned,
+    NodesNeeded,
     NodeVanished,
     PriorityRequested,
     ProfileSwitched,
     ProgressReported,
     QuotaChanged,
     RunReported,
+    SizingChanged,
     TaskSubmitted,
 )
 from trainmaster.domain.history import RecordKind
@@ -33,6 +36,7 @@ from trainmaster.domain.task import Intent, Task, TaskKind, TaskSpec
 from trainmaster.policies.admission import check_placeable, check_quota
 from trainmaster.policies.registry import named
 from trainmaster.scheduler.attempts import conclude, finish, moved_run, stop_attempt
+from trainmaster.scheduler.drains import on_drain, on_needed, on_sized, on_sizing
 from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.state import Change, Progress, arm, moved
 from trainmaster.scheduler.timers import Timer, TimerKind
@@ -163,18 +167,6 @@ def on_quota(change: Change, event: QuotaChanged) -> None:
     )
 
 
-def on_drain(change: Change, event: DrainRequested) -> None:
-    node = change.state.nodes.get(event.node)
-    if node is None:
-        raise UnknownNode(f"there is no node {event.node}", node=event.node)
-    if event.drain and node.state is NodeState.UP:
-        change.node(replace(node, state=NodeState.DRAINING))
-        change.record(RecordKind.NODE_DRAINING, node=node.id, reason=f"by {event.by}")
-    elif not event.drain and node.state is NodeState.DRAINING:
-        change.node(replace(node, state=NodeState.UP))
-        change.record(RecordKind.NODE_WOKEN, node=node.id, reason=f"by {event.by}")
-
-
 def _live(change: Change, task_id: TaskId) -> Task:
     task = change.state.tasks.get(task_id)
     if task is None:
@@ -188,8 +180,7 @@ def _live(change: Change, task_id: TaskId) -> Task:
 def on_joined(change: Change, event: NodeJoined) -> None:
     """Reconcile: what the node holds against what we have recorded of it."""
     state, node = change.state, event.node
-    known = state.nodes.get(node.id)
-    if known is not None and known.state is NodeState.DRAINING:
+    if node.id in state.drained:
         node = replace(node, state=NodeState.DRAINING)
     change.node(node)
     change.record(RecordKind.NODE_JOINED, node=node.id, reason=node.capacity.describe())
@@ -231,7 +222,8 @@ def on_silent(change: Change, event: NodeFellSilent) -> None:
 def on_returned(change: Change, event: NodeReturned) -> None:
     node = change.state.nodes.get(event.node)
     if node is not None and node.state is NodeState.SUSPECT:
-        change.node(replace(node, state=NodeState.UP))
+        drained = node.id in change.state.drained
+        change.node(replace(node, state=NodeState.DRAINING if drained else NodeState.UP))
         change.record(RecordKind.NODE_RETURNED, node=node.id)
 
 
@@ -390,6 +382,9 @@ _REACTIONS: dict[type, Callable[[Change, Any], None]] = {
     ProfileSwitched: on_profile,
     QuotaChanged: on_quota,
     DrainRequested: on_drain,
+    SizingChanged: on_sizing,
+    ClusterSized: on_sized,
+    NodesNeeded: on_needed,
     NodeJoined: on_joined,
     NodeMeasured: on_measured,
     NodeFellSilent: on_silent,
