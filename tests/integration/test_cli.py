@@ -364,8 +364,9 @@ class TestUpAndDown:
         assert second[0] == 2
         assert second[2].startswith(f"error: another Trainmaster (pid {service.pid}) owns this data folder")
         assert "--data elsewhere" in second[2]
-        code, out, _ = self.finish(command("down", data=data))
-        assert (code, out.startswith(f"stopped (pid {service.pid})")) == (0, True)
+        code, out, err = self.finish(command("down", data=data))
+        assert (code, err) == (0, "")
+        assert out.startswith(f"stopped (pid {service.pid})")
         code, out, err = self.finish(service)
         assert (code, err) == (0, "")
         assert "stopped; nothing was running" in out
@@ -378,20 +379,32 @@ class TestUpAndDown:
             time.sleep(0.3)
             return beat.stat().st_mtime_ns != before
 
-        assert self.finish(self.up(data, "--detach"))[0] == 0
+        def well(process: subprocess.Popen[str]) -> str:
+            """What it printed; it must not have complained."""
+            code, out, err = self.finish(process)
+            assert (code, err) == (0, "")
+            return out
+
+        well(self.up(data, "--detach"))
         script = f"while true; do date > {beat}; sleep 0.05; done"
-        code, out, _ = self.finish(command("submit", "-q", *SMALL, "--", "sh", "-c", script, data=data))
-        assert code == 0
+        well(command("submit", "-q", *SMALL, "--", "sh", "-c", script, data=data))
         wait_until(beat.exists, "the task beats")
-        code, out, _ = self.finish(command("down", data=data))
-        assert "running tasks go on" in out
+        assert "running tasks go on" in well(command("down", data=data))
         wait_until(beats, "the task goes on beating")
-        assert self.finish(self.up(data, "--detach"))[0] == 0
-        code, out, _ = self.finish(command("tasks", "--json", data=data))
-        assert [(task["state"], task["attempt"]) for task in json.loads(out)] == [("RUNNING", 1)]
-        code, out, _ = self.finish(command("down", "--kill-tasks", data=data))
-        assert "running tasks ended with it" in out
+        well(self.up(data, "--detach"))
+        tasks = json.loads(well(command("tasks", "--json", data=data)))
+        assert [(task["state"], task["attempt"]) for task in tasks] == [("RUNNING", 1)]
+        assert "running tasks ended with it" in well(command("down", "--kill-tasks", data=data))
         assert not beats()
+
+    def test_several_downs_at_once_stop_it_once_and_none_complains(self, data: Path) -> None:
+        service = self.up(data, "--json")
+        assert service.stdout is not None
+        assert json.loads(service.stdout.readline())["pid"] == service.pid
+        told = [self.finish(down) for down in [command("down", data=data) for _ in range(3)]]
+        assert {(code, err) for code, _, err in told} == {(0, "")}
+        assert any(out.startswith(f"stopped (pid {service.pid})") for _, out, _ in told)
+        assert self.finish(service)[0] == 0
 
     def test_ctrl_c_stops_it_in_order(self, data: Path) -> None:
         service = self.up(data, "--json")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trainmaster.domain.errors import InvalidTask
 from trainmaster.domain.ids import TaskId, UserName
-from trainmaster.domain.task import Retry, TaskKind, TaskSpec, Urgency
+from trainmaster.domain.task import Elasticity, Retry, TaskKind, TaskSpec, Urgency
 from trainmaster.domain.units import Resources, parse_bytes, parse_duration
 
 UrgencyName = Literal["normal", "urgent", "highest"]
@@ -89,6 +89,9 @@ class TaskIn(Strict):
     workers: int | str = Field(
         1, description='a number, or "min..max" for an elastic task', examples=["1..4"]
     )
+    elasticity: Literal["auto", "restart", "none"] = Field(
+        "auto", description="how a running task takes another number of workers: in its group, by a restart"
+    )
     urgency: UrgencyName = "normal"
     priority: float = Field(0.0, ge=-1e6, le=1e6)
     after: list[str] = Field([], max_length=1000, description="ids of tasks that must succeed first")
@@ -130,6 +133,7 @@ class TaskIn(Strict):
             ),
             min_workers=low,
             max_workers=high,
+            elasticity=Elasticity(self.elasticity),
             urgency=Urgency[self.urgency.upper()],
             priority=self.priority,
             user=UserName(user),
@@ -169,6 +173,12 @@ class PriorityIn(Strict):
     bumps: int = Field(0, ge=-1000, le=1000)
     priority: float | None = Field(None, ge=-1e6, le=1e6)
     urgency: UrgencyName | None = None
+
+
+class ResizeIn(Strict):
+    """`workers` pins the count, within the task's bounds; null gives it back to the allotment policy."""
+
+    workers: int | None = Field(ge=1, le=10_000, examples=[3])
 
 
 class DrainIn(Strict):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trainmaster.cli.target import target
 from trainmaster.domain.errors import TrainmasterError
+
+if TYPE_CHECKING:
+    from trainmaster.bootstrap.lock import FolderLock
 
 _PATIENCE_S = 30.0
 
@@ -20,6 +23,11 @@ class NotStopping(TrainmasterError):
     remedy = "look at service.log in its data folder; `kill -9` is safe: tasks are found again"
 
 
+class OutOfReach(TrainmasterError):
+    code = "out-of-reach"
+    remedy = "stop it from inside the container it runs in"
+
+
 def down(
     context: typer.Context,
     kill_tasks: Annotated[
@@ -27,32 +35,37 @@ def down(
     ] = False,
 ) -> None:
     """Stop the service of this machine. Running tasks go on and are found again by the next `up`."""
-    from trainmaster.bootstrap.lock import AlreadyRunning, FolderLock
+    from trainmaster.bootstrap.lock import FolderLock
     from trainmaster.client.locate import data_folder
 
     folder = data_folder(target(context).data)
     lock = FolderLock(folder)
-
-    def owner() -> int | None:
-        """Who holds the folder's lock: unlike a pid in a file, that cannot be out of date."""
-        if not folder.is_dir():
-            return None
-        try:
-            lock.take("now")
-        except AlreadyRunning as running:
-            return int(running.fields["pid"])
-        lock.release()
-        return None
-
-    pid = owner()
-    if pid is None:
+    pid = lock.owner()
+    if pid == 0:
+        raise OutOfReach(f"the service of {folder} runs in another PID namespace")
+    if pid is None or not _stop(lock, pid, signal.SIGUSR1 if kill_tasks else signal.SIGTERM):
         typer.echo(f"no service runs with {folder}")
         return
-    os.kill(pid, signal.SIGUSR1 if kill_tasks else signal.SIGTERM)
-    until = time.monotonic() + _PATIENCE_S
-    while owner() == pid:
-        if time.monotonic() > until:
-            raise NotStopping(f"the service (pid {pid}) has not stopped within {_PATIENCE_S:.0f} s", pid=pid)
-        time.sleep(0.05)
     ended = "running tasks ended with it" if kill_tasks else "running tasks go on; the next `up` finds them"
     typer.echo(f"stopped (pid {pid}); {ended}")
+
+
+def _stop(lock: FolderLock, pid: int, number: signal.Signals) -> bool:
+    """Signal the service and wait for its end; False if it had ended before. Raises NotStopping."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        # From here on the number cannot come to mean another process; it may have before.
+        if lock.owner() != pid:
+            return False
+        signal.pidfd_send_signal(process, number)
+        ended, _, _ = select.select([process], [], [], _PATIENCE_S)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(process)
+    if not ended:
+        raise NotStopping(f"the service (pid {pid}) has not stopped within {_PATIENCE_S:.0f} s", pid=pid)
+    return True

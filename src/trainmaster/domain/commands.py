@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.ids import NodeId, RunId
 from trainmaster.domain.run import RunSpec
 
@@ -33,4 +34,13 @@ class Forget:
     run: RunId
 
 
-Command = Launch | Stop | Forget
+@dataclass(frozen=True, slots=True)
+class Regroup:
+    """Tell a worker the latest membership of its group. Telling it again changes nothing."""
+
+    node: NodeId
+    run: RunId
+    plan: GroupPlan
+
+
+Command = Launch | Stop | Forget | Regroup

@@ -88,6 +88,14 @@ class TaskEnded(TrainmasterError):
     remedy = "submit it again as a new task"
 
 
+class NotResizable(TrainmasterError):
+    """The task cannot have that number of workers, or cannot change it while it runs."""
+
+    code = "not-resizable"
+    status = 409
+    remedy = "submit it with --workers MIN..MAX, and either use trainmaster.train or add --elastic restart"
+
+
 class IdempotencyConflict(TrainmasterError):
     code = "idempotency-conflict"
     status = 409

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainmaster.domain.cluster import Gauges, Node, Quota
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.learned import Phase
 from trainmaster.domain.run import RunReport
 from trainmaster.domain.sizing import SizingKnobs
 from trainmaster.domain.task import TaskSpec, Urgency
@@ -137,6 +138,50 @@ class ProgressReported:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ResizeRequested:
+    """`workers` pins the count; None gives it back to the allotment policy."""
+
+    task: TaskId
+    workers: int | None
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReady:
+    """A worker can be taken into its group; `store` is where others could meet it."""
+
+    run: RunId
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker trains in a generation, from the global step `step` on."""
+
+    run: RunId
+    generation: int
+    step: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBroken:
+    """A worker saw a step or a join fail and waits for the next plan. `suspects` were silent."""
+
+    run: RunId
+    generation: int
+    suspects: tuple[int, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConverged:
+    """What the leader says of its progress."""
+
+    run: RunId
+    phase: Phase
+
+
 Event = (
     TaskSubmitted
     | CancelRequested
@@ -154,4 +199,9 @@ Event = (
     | NodesNeeded
     | RunReported
     | ProgressReported
+    | ResizeRequested
+    | WorkerReady
+    | WorkerJoined
+    | GroupBroken
+    | TrainingConverged
 )

@@ -16,6 +16,12 @@ class RecordKind(StrEnum):
     TASK_ACCEPTED = "task-accepted"
     TASK_PREPARING = "task-preparing"
     TASK_STARTED = "task-started"
+    RESIZE_REQUESTED = "resize-requested"
+    TASK_RESIZING = "task-resizing"
+    TASK_RESIZED = "task-resized"
+    TASK_REGROUPED = "task-regrouped"  # a new generation of its group
+    TASK_CONVERGED = "task-converged"
+    WORKER_LOST = "worker-lost"  # and the others go on without it
     TASK_STOPPING = "task-stopping"
     TASK_INTERRUPTED = "task-interrupted"
     TASK_RETRIED = "task-retried"

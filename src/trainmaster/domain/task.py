@@ -8,6 +8,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from trainmaster.domain.errors import InvalidTask
+from trainmaster.domain.group import Group
 from trainmaster.domain.ids import NodeId, TaskId, UserName
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.units import NOTHING, Resources
@@ -32,6 +33,14 @@ class Urgency(IntEnum):
     HIGHEST = 2
 
 
+class Elasticity(StrEnum):
+    """How a running task takes another number of workers."""
+
+    AUTO = "auto"  # in place, if its workers form a group (trainmaster.train); otherwise it keeps what it has
+    RESTART = "restart"  # the attempt ends and the next has another WORLD_SIZE; its own checkpoint carries on
+    NONE = "none"  # never
+
+
 class Intent(StrEnum):
     """Why live workers are being stopped. The state changes only once they are verifiably gone."""
 
@@ -39,6 +48,7 @@ class Intent(StrEnum):
     CANCEL = "cancel"
     INTERRUPT = "interrupt"
     TIMEOUT = "timeout"
+    RESIZE = "resize"  # restarts with another number of workers
     RETRY = "retry"  # a sibling worker failed or was lost, so the attempt is over
 
 
@@ -80,6 +90,7 @@ class TaskSpec:
     resources: Resources = NOTHING  # per worker
     min_workers: int = 1
     max_workers: int = 1
+    elasticity: Elasticity = Elasticity.AUTO
     urgency: Urgency = Urgency.NORMAL
     priority: float = 0.0
     user: UserName = LOCAL_USER
@@ -113,6 +124,8 @@ class TaskSpec:
                 value = list(value)
             elif isinstance(value, Urgency):
                 value = int(value)
+            elif isinstance(value, Elasticity):
+                value = value.value
             out[name] = value
         return out
 
@@ -128,6 +141,8 @@ class TaskSpec:
                 values[name] = tuple(values[name])
         if "kind" in values:
             values["kind"] = TaskKind(values["kind"])
+        if "elasticity" in values:
+            values["elasticity"] = Elasticity(values["elasticity"])
         if "urgency" in values:
             values["urgency"] = Urgency(values["urgency"])
         if "resources" in values:
@@ -161,7 +176,9 @@ class Task:
     priority: float
     bumps: int = 0  # priority requests of the current update period (N of RLPTO's equation 4)
     attempt: int = 0
-    workers: int = 0  # of the current attempt
+    workers: int = 0  # of the current attempt, without those that are leaving
+    pinned: int | None = None  # the number of workers somebody asked for, instead of the allotment policy's
+    group: Group | None = None  # of the current attempt, once a worker said that it forms one
     intent: Intent = Intent.NONE
     queued_at: float | None = None  # since when it could start
     not_before: float = 0.0  # back-off
@@ -176,7 +193,7 @@ class Task:
     exit_code: int | None = None
     result: str | None = None  # JSON a function returned
     reason: str = ""  # the latest decision in words
-    preempting: bool = False  # others were stopped on its behalf: it is placed before everybody
+    preempting: bool = False  # room was made on its behalf: it is placed before everybody
 
     @property
     def ended(self) -> bool:
@@ -242,6 +259,8 @@ def validate(spec: TaskSpec) -> None:
             f"the minimum {spec.min_workers} is above the maximum {spec.max_workers}",
             f"write --workers {spec.max_workers}..{spec.min_workers}",
         )
+    if spec.elasticity is not Elasticity.AUTO and spec.kind is TaskKind.FUNCTION:
+        refuse("elasticity", "a function runs in one lane", "leave it out")
     if spec.max_workers > MAX_WORKERS:
         refuse("workers", f"at most {MAX_WORKERS}, got {spec.max_workers}", "ask for fewer")
     for limit in ("timeout_s", "queue_timeout_s", "estimate_s"):

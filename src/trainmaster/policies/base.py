@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Protocol
 
 from trainmaster.domain.ids import NodeId, TaskId
+from trainmaster.domain.learned import NOTHING_LEARNED, Learned
 from trainmaster.domain.task import Task, Urgency
 from trainmaster.domain.units import Resources
 
@@ -86,26 +87,58 @@ class Ordering(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class AllotmentView:
-    """What an allotment policy sees: elastic tasks that run, the task to start, and the room there is.
+class Claim:
+    """One task that has or wants workers, as an allotment policy sees it.
 
-    `places[t]` counts the workers of task t the free resources would hold.
+    `workers`: what it has, 0 while it waits; `least` and `most`: its bounds, narrowed by its owner's quota,
+    by what the nodes could ever hold and by an explicit resize; a rigid task has both equal. `movable`: it
+    may be given another number now (it can be resized, the last resize is settled and its cooldown over); a
+    waiting task always is. `resize_s`: seconds of training a resize would cost it.
+    """
+
+    task: Task
+    workers: int
+    least: int
+    most: int
+    movable: bool
+    learned: Learned = NOTHING_LEARNED
+    resize_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AllotmentView:
+    """What an allotment policy sees: the tasks in the order in which they should be served, and the room.
+
+    `claims`: first the running ones in the order they were accepted, then those that wait, in the order of
+    the ordering policy. `free`: what is free now, over all nodes. What the claims hold comes on top: see
+    `allotment.budget`. `nodes`: those that take work. `salt` as in `Context`.
     """
 
     now: float
-    running: Sequence[tuple[Task, int]]
-    waiting: Sequence[Task]
-    places: Mapping[TaskId, int]
+    claims: Sequence[Claim]
+    free: Resources
+    nodes: Sequence[NodeView]
+    salt: int = 0
 
 
 class Allotment(Protocol):
-    """How many workers each elastic task should have."""
+    """How many workers each task should have."""
 
     @property
     def name(self) -> str: ...
 
+    @property
+    def suspends(self) -> bool:
+        """True if it may give a running task 0: it is interrupted and waits. Rigid running tasks are then
+        claims, too, and so are those that could not be resized."""
+        ...
+
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
-        """Workers wanted, each within the task's own bounds. Tasks left out keep what they have."""
+        """Workers for each claim: within its bounds, what it has if it is not movable, or 0 to let it wait.
+
+        A running task gets 0 only from a policy that suspends. Claims left out keep what they have. What is
+        given must fit the budget; what the nodes then cannot hold, since room is scattered, is not given.
+        """
         ...
 
 

@@ -17,6 +17,7 @@ _REASONS = {
     Intent.INTERRUPT: "interrupted",
     Intent.TIMEOUT: "ran longer than its timeout",
     Intent.RETRY: "a worker of the same attempt failed",
+    Intent.RESIZE: "stopped to go on with another number of workers",
 }
 
 
@@ -33,7 +34,7 @@ def stop_attempt(change: Change, task: Task, intent: Intent, reason: str) -> Tas
 
 def conclude(change: Change, task: Task) -> None:
     """Decide what follows, given how all workers ended. Called when none of them is live any more."""
-    runs = list(change.state.runs.get(task.id, {}).values())
+    runs = _decisive(task, list(change.state.runs.get(task.id, {}).values()))
     change.attempt_over(task.id)
     lost = [run for run in runs if run.state is RunState.LOST]
     worst = _worst(runs)
@@ -44,6 +45,7 @@ def conclude(change: Change, task: Task) -> None:
     ran_s = task.ran_s
     if task.started_at is not None:
         ran_s += max(over - task.started_at, 0.0)
+    task = moved(task, group=None)
     if ended_by_itself:
         result = runs[0].exit.result if runs and runs[0].exit else None
         task = moved(task, ran_s=ran_s, started_at=None, exit_code=worst.code, result=result)
@@ -54,10 +56,22 @@ def conclude(change: Change, task: Task) -> None:
         finish(change, task, Move.CANCEL, task.reason, over)
     elif task.intent is Intent.INTERRUPT:
         _interrupted(change, task)
+    elif task.intent is Intent.RESIZE:
+        # Its room was freed for its own next attempt.
+        task = moved(task, preempting=True)
+        change.state.targets[task.id] = task.workers
+        _requeue(change, task, 0.0, task.reason)
     elif lost and task.intent is not Intent.TIMEOUT:
         _lost(change, task, lost[0])
     else:
         _failed(change, task, worst, over)
+
+
+def _decisive(task: Task, runs: list[Run]) -> list[Run]:
+    """Those whose ends say how the attempt ended: of a group the last members, not those that came too late."""
+    if task.group is None or not task.group.members:
+        return runs
+    return [run for run in runs if run.id.rank in task.group.members] or runs
 
 
 def finish(change: Change, task: Task, move: Move, reason: str, at: float | None = None) -> None:

@@ -12,7 +12,7 @@ from trainmaster.domain.run import Run
 from trainmaster.domain.task import Assignment, Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.policies.admission import may_start
-from trainmaster.policies.base import AllotmentView, Context
+from trainmaster.scheduler.allot import allot, grow_running, place, wanted_workers
 from trainmaster.scheduler.attempts import stop_attempt
 from trainmaster.scheduler.backfill import protection
 from trainmaster.scheduler.launch import run_spec
@@ -21,20 +21,25 @@ from trainmaster.scheduler.state import Change, moved
 
 
 def cycle(change: Change) -> bool:
-    """Start what can start. Returns True if a limit was reached and another cycle should follow at once."""
+    """Start, resize and stop what should be. True if a limit was reached and another cycle should follow."""
     state, limits = change.state, change.state.limits
-    if not len(state.ready):
+    if not len(state.ready) and not (state.elastic and state.allot_due):
         return False
     room = Room(state)  # 1. snapshot
     running = state.running_workers() if state.quotas else Counter()
+    allot(
+        change, room, running
+    )  # 2. allot: how many workers each should have; who has too many gives up some
     guard: Guard | None = None
     placed = tried = 0
-    for task_id in state.ready.walk():  # 2. rank: in the order of the policy, one lot at a time
+    for task_id in state.ready.walk():  # 3. rank: in the order of the policy, one lot at a time
         task = state.tasks[task_id]
-        if not _admitted(change, task, running):  # 3. admit
+        if not _admitted(change, task, running):  # 4. admit
             continue
-        wanted = _allot(change, room, task, running)  # 4. allot
-        assignments = _place(change, room, task, wanted, guard)  # 5. place
+        wanted = wanted_workers(change, room, task)
+        if not wanted:
+            continue
+        assignments = place(change, room, task, wanted, _least(task), guard)  # 5. place
         if assignments:
             _commit(change, task, assignments)  # 6. commit
             running[task.spec.user] += len(assignments)
@@ -44,48 +49,21 @@ def cycle(change: Change) -> bool:
                 _preempt(change, room, task)  # 7. preempt
                 guard = protection(state, room, task, state.policies.ordering.discipline, change.now)
                 if guard is None:
-                    break
+                    return False
             tried += 1
         if placed >= limits.placements or tried >= limits.attempts or room.examined >= limits.examinations:
             return placed > 0
+    grow_running(change, room, guard)  # 8. what is left goes to those that run and should have more
     return False
 
 
 def _admitted(change: Change, task: Task, running: Counter[str]) -> bool:
     quota = change.state.quotas.get(task.spec.user)
-    return may_start(quota, running[task.spec.user], task.spec.min_workers)
+    return may_start(quota, running[task.spec.user], _least(task))
 
 
-def _allot(change: Change, room: Room, task: Task, running: Counter[str]) -> int:
-    """How many workers to try for. A task that is not elastic does not trouble the policy."""
-    spec = task.spec
-    if not spec.elastic:
-        return spec.min_workers
-    state = change.state
-    elastic = [(other, other.workers) for other in state.running_tasks() if other.spec.elastic]
-    view = AllotmentView(change.now, elastic, (task,), {task.id: room.places(task)})
-    wanted = state.policies.allotment.allot(view).get(task.id, spec.min_workers)
-    quota = state.quotas.get(spec.user)
-    if quota is not None and quota.running_workers is not None:
-        wanted = min(wanted, quota.running_workers - running[spec.user])
-    return max(spec.min_workers, min(wanted, spec.max_workers))
-
-
-def _place(change: Change, room: Room, task: Task, wanted: int, guard: Guard | None) -> list[Assignment]:
-    """Nodes for as many workers as fit up to `wanted`; none at all if the minimum does not fit."""
-    placement = change.state.policies.placement
-    taken: list[Assignment] = []
-    for _ in range(wanted):
-        context = Context(change.now, change.salt(), len(room.views))
-        chosen = room.best(task, guard, placement, context)
-        if chosen is None:
-            break
-        taken.append(room.take(task, chosen))
-    if len(taken) >= task.spec.min_workers:
-        return taken
-    for assignment in reversed(taken):
-        room.give_back(task, assignment)
-    return []
+def _least(task: Task) -> int:
+    return task.pinned or task.spec.min_workers
 
 
 def _commit(change: Change, task: Task, assignments: list[Assignment]) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.errors import InvariantBroken
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
-from trainmaster.domain.task import Intent
+from trainmaster.domain.run import Run
+from trainmaster.domain.task import Intent, Task, TaskKind
 from trainmaster.scheduler.ends import expected_end
 from trainmaster.scheduler.state import State
+
+Must = Callable[[bool, str, object], None]
 
 
 def check(state: State) -> None:
@@ -29,12 +34,7 @@ def check(state: State) -> None:
                 "runs are of the current attempt",
                 task.id,
             )
-            must(sorted(runs) == list(range(task.workers)), "ranks are 0..workers-1", (task.id, sorted(runs)))
-            must(
-                task.spec.min_workers <= task.workers <= task.spec.max_workers,
-                "worker count within bounds",
-                (task.id, task.workers),
-            )
+            _workers(must, task, runs)
             if task.intent is not Intent.NONE:
                 must(
                     all(run.stopping or not run.live for run in runs.values()),
@@ -60,6 +60,10 @@ def check(state: State) -> None:
         )
         if task.state is TaskState.BLOCKED:
             must(bool(state.missing.get(task.id)), "blocked tasks wait for something", task.id)
+        changeable = live and task.intent is Intent.NONE and task.spec.elastic
+        must((task.id in state.elastic) == changeable, "the index of elastic tasks is true", task.id)
+        told = live and task.intent is not Intent.NONE and task.spec.kind is not TaskKind.FUNCTION
+        must((task.id in state.stopping) == told, "the index of stopping tasks is true", task.id)
     for node in state.nodes.values():
         if node.state in (NodeState.UP, NodeState.DRAINING):
             drained = node.id in state.drained
@@ -83,3 +87,23 @@ def check(state: State) -> None:
         for run in by_rank.values():
             listed = run.id in state.on_node.get(run.node, {})
             must(listed == run.live, "live runs are on their node", (task_id, run.id))
+
+
+def _workers(must: Must, task: Task, runs: dict[int, Run]) -> None:
+    """The workers of an attempt, counted and named."""
+    group = task.group
+    if group is None:
+        must(sorted(runs) == list(range(task.workers)), "ranks are 0..workers-1", (task.id, sorted(runs)))
+        within = task.spec.min_workers <= task.workers <= task.spec.max_workers
+        must(within, "worker count within bounds", (task.id, task.workers))
+        return
+    must(max(runs) < group.next_rank, "no rank is used twice", (task.id, sorted(runs)))
+    must(len(set(group.members)) == len(group.members), "nobody is a member twice", (task.id, group.members))
+    must(group.joined <= set(group.members), "only members join", (task.id, group))
+    must(task.workers <= task.spec.max_workers, "no more workers than allowed", (task.id, task.workers))
+    if task.intent is Intent.NONE:
+        must(set(group.members) <= set(runs), "members have runs", (task.id, group.members, sorted(runs)))
+        staying = [r for r, run in runs.items() if run.live and not run.stopping and r not in group.leaving]
+        ended_well = [r for r, run in runs.items() if not run.live and run.exit is not None and run.exit.ok]
+        counted = len(staying) <= task.workers <= len(staying) + len(ended_well)
+        must(counted, "workers are those that stay", (task.id, task.workers, sorted(staying)))

@@ -11,11 +11,11 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
     """The orders for one worker. A function of recorded facts only, so it can be issued again after a crash.
 
     Several workers get torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) unless
-    the task sets them itself.
+    the task sets them itself. One that joins a group later does not: the group's plan says where to meet.
     """
     spec = task.spec
     environment = spec.environment
-    if task.workers > 1:
+    if task.workers > 1 and task.group is None:
         given = {name for name, _ in environment}
         defaults = _meeting_point(state, task, run)
         environment = tuple(pair for pair in defaults if pair[0] not in given) + environment

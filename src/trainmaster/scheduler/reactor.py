@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from trainmaster.domain.cluster import NodeState
-from trainmaster.domain.commands import Forget, Launch, Stop
-from trainmaster.domain.errors import TaskEnded, UnknownTask
+from trainmaster.domain.commands import Forget, Launch, Regroup, Stop
+from trainmaster.domain.errors import NotResizable, TaskEnded, UnknownTask
 from trainmaster.domain.events import (
     CancelRequested,
     ClusterSized,
     DrainRequested,
     Event,
+    GroupBroken,
     NodeFellSilent,
     NodeJoined,
     NodeMeasured,
@@ -24,19 +25,33 @@ from trainmaster.domain.events import (
     ProfileSwitched,
     ProgressReported,
     QuotaChanged,
+    ResizeRequested,
     RunReported,
     SizingChanged,
     TaskSubmitted,
+    TrainingConverged,
+    WorkerJoined,
+    WorkerReady,
 )
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import NodeId, TaskId
+from trainmaster.domain.learned import NOTHING_LEARNED, learn
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
 from trainmaster.domain.run import Exit, Fault, Run, RunReport, RunState, settled
-from trainmaster.domain.task import Intent, Task, TaskKind, TaskSpec
+from trainmaster.domain.task import Elasticity, Intent, Task, TaskKind, TaskSpec
 from trainmaster.policies.admission import check_placeable, check_quota
 from trainmaster.policies.registry import named
 from trainmaster.scheduler.attempts import conclude, finish, moved_run, stop_attempt
 from trainmaster.scheduler.drains import on_drain, on_needed, on_sized, on_sizing
+from trainmaster.scheduler.elastic import (
+    on_broken,
+    on_converged,
+    on_group_patience,
+    on_joined,
+    on_joiner_patience,
+    on_ready,
+    worker_gone,
+)
 from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.state import Change, Progress, arm, moved
 from trainmaster.scheduler.timers import Timer, TimerKind
@@ -145,19 +160,51 @@ def _standing(task: Task) -> dict[str, Any]:
     return {"urgency": task.urgency.name.lower(), "priority": task.priority}
 
 
+def on_resize(change: Change, event: ResizeRequested) -> None:
+    """Pin the number of workers, or give it back to the allotment policy. Carried out by the next cycle."""
+    task = _live(change, event.task)
+    spec, workers = task.spec, event.workers
+    if workers is not None and not spec.min_workers <= workers <= spec.max_workers:
+        raise NotResizable(
+            f"{task.id} takes {spec.min_workers} to {spec.max_workers} workers, not {workers}",
+            remedy="choose a number within its bounds, which are set at submission",
+            task=task.id,
+        )
+    if task.state in OCCUPYING and workers not in (None, task.workers) and not _can_resize(task):
+        raise NotResizable(f"{task.id} cannot be resized while it runs: {_why_not(task)}", task=task.id)
+    task = change.task(moved(task, pinned=workers))
+    learned = change.state.learned.get(task.id)
+    if learned is not None:  # a person's wish need not wait for the cooldown
+        change.state.learned[task.id] = replace(learned, resized_at=None)
+    change.state.unsettled = True
+    wish = f"{workers} workers" if workers is not None else "as many workers as the policy gives"
+    change.record(RecordKind.RESIZE_REQUESTED, task, reason=f"{wish} by {event.by}", workers=workers)
+
+
+def _can_resize(task: Task) -> bool:
+    elasticity = task.spec.elasticity
+    return elasticity is Elasticity.RESTART or (elasticity is Elasticity.AUTO and task.group is not None)
+
+
+def _why_not(task: Task) -> str:
+    if task.spec.elasticity is Elasticity.NONE:
+        return "it was submitted with elasticity none"
+    return "its workers have not formed a group (see trainmaster.train)"
+
+
 def on_profile(change: Change, event: ProfileSwitched) -> None:
     state = change.state
     before = state.policies.profile.name
     state.policies = named(event.name, state.profiles)
     state.ready.rekey(state.tasks.__getitem__, state.policies.ordering.key)
-    state.unsettled = True
+    state.unsettled = state.allot_due = True
     change.out.settings["profile"] = event.name
     change.record(RecordKind.PROFILE_SWITCHED, reason=f"from {before} to {event.name} by {event.by}")
 
 
 def on_quota(change: Change, event: QuotaChanged) -> None:
     change.state.quotas[event.quota.user] = event.quota
-    change.state.unsettled = True
+    change.state.unsettled = change.state.allot_due = True
     change.out.quotas.append(event.quota)
     change.record(
         RecordKind.QUOTA_CHANGED,
@@ -177,7 +224,7 @@ def _live(change: Change, task_id: TaskId) -> Task:
 # --- news of nodes -----------------------------------------------------------------------------------------
 
 
-def on_joined(change: Change, event: NodeJoined) -> None:
+def on_node_joined(change: Change, event: NodeJoined) -> None:
     """Reconcile: what the node holds against what we have recorded of it."""
     state, node = change.state, event.node
     if node.id in state.drained:
@@ -188,10 +235,10 @@ def on_joined(change: Change, event: NodeJoined) -> None:
     ours = list(state.on_node.get(node.id, {}).values())
     for report in event.runs:
         on_reported(change, RunReported(node.id, report))
-    for run in ours:
-        run = state.on_node.get(node.id, {}).get(run.id, run)
-        if not run.live:
-            continue
+    for held_by_us in ours:
+        run = state.on_node.get(node.id, {}).get(held_by_us.id)
+        if run is None:
+            continue  # its report has just ended it
         if run.id not in held:
             if run.state is RunState.LAUNCHING and not run.stopping:
                 task = state.tasks[run.id.task]
@@ -202,6 +249,8 @@ def on_joined(change: Change, event: NodeJoined) -> None:
                 _lost(change, run, f"{node.id} came back without it")
         elif run.stopping:
             change.out.commands.append(Stop(node.id, run.id, state.tasks[run.id.task].spec.grace_s))
+        elif (group := state.tasks[run.id.task].group) is not None and group.generation:
+            change.out.commands.append(Regroup(node.id, run.id, group.plan))
 
 
 def on_measured(change: Change, event: NodeMeasured) -> None:
@@ -289,6 +338,8 @@ def _progressed(change: Change, task: Task, report: RunReport) -> None:
     if report.state is RunState.PREPARING and task.state is TaskState.ACCEPTED:
         change.task(moved(task, state=advance(task.state, Move.PREPARE)))
         change.record(RecordKind.TASK_PREPARING, task, runs[report.id.rank].node)
+    elif task.group is not None:
+        pass  # when a group is complete its members say
     elif report.state is RunState.RUNNING and all(run.state is RunState.RUNNING for run in runs.values()):
         started = max(run.started_at or change.now for run in runs.values())
         _started(change, task, started)
@@ -309,7 +360,7 @@ def _started(change: Change, task: Task, at: float, short: bool = False) -> Task
         return task
     if task.spec.timeout_s is not None:
         arm(change, task)
-    node = change.state.runs[task.id][0].node
+    node = min(change.state.runs[task.id].values(), key=lambda run: run.id.rank).node
     change.record(RecordKind.TASK_STARTED, task, node, workers=task.workers)
     return task
 
@@ -319,7 +370,9 @@ def _ended(change: Change, run: Run, exit_: Exit) -> None:
     change.run(moved_run(run, state=RunState.EXITED, exit=exit_, ended_at=run.ended_at or change.now))
     task = change.state.tasks[run.id.task]
     if any(sibling.live for sibling in change.state.runs[task.id].values()):
-        if not exit_.ok and task.intent is Intent.NONE:
+        if not worker_gone(change, task, change.state.runs[task.id][run.id.rank]) and (
+            not exit_.ok and task.intent is Intent.NONE
+        ):
             stop_attempt(
                 change, task, Intent.RETRY, f"worker {run.id.rank} ended: {exit_.fault or exit_.code}"
             )
@@ -333,7 +386,9 @@ def _lost(change: Change, run: Run, detail: str) -> None:
     change.run(moved_run(run, state=RunState.LOST, exit=exit_, ended_at=change.now))
     task = change.state.tasks[run.id.task]
     if any(sibling.live for sibling in change.state.runs[task.id].values()):
-        if task.intent is Intent.NONE:
+        if not worker_gone(change, task, change.state.runs[task.id][run.id.rank]) and (
+            task.intent is Intent.NONE
+        ):
             stop_attempt(change, task, Intent.RETRY, f"worker {run.id.rank} is lost: {detail}")
         return
     conclude(change, task)
@@ -342,7 +397,13 @@ def _lost(change: Change, run: Run, detail: str) -> None:
 def on_progress(change: Change, event: ProgressReported) -> None:
     """Only the leading worker of the current attempt speaks for the task."""
     task = change.state.tasks.get(event.run.task)
-    if task is not None and event.run.attempt == task.attempt and event.run.rank == 0:
+    if task is None or event.run.attempt != task.attempt:
+        return
+    leader = task.group.members[0] if task.group is not None and task.group.members else 0
+    if event.run.rank == leader:
+        state = change.state
+        learned = state.learned.get(task.id, NOTHING_LEARNED)
+        state.learned[task.id] = learn(learned, event.time, event.step, task.workers, event.metrics)
         before = change.state.progress.get(task.id)
         metrics = {**(before.metrics if before else {}), **event.metrics}
         change.state.progress[task.id] = Progress(event.time, event.step, metrics)
@@ -353,6 +414,9 @@ def on_progress(change: Change, event: ProgressReported) -> None:
 
 def on_timer(change: Change, timer: Timer) -> None:
     """A timer is due. Void if the situation it was set in has passed."""
+    if timer.kind is TimerKind.ALLOTMENT:
+        change.state.allot_due = change.state.unsettled = True
+        return
     task = change.state.tasks.get(timer.task)
     if task is None or task.state in ENDED:
         return
@@ -369,6 +433,10 @@ def on_timer(change: Change, timer: Timer) -> None:
     elif timer.kind is TimerKind.BACKOFF_OVER:
         if task.attempt == timer.stamp and task.state is TaskState.QUEUED:
             change.task(task)
+    elif timer.kind is TimerKind.GROUP_PATIENCE:
+        on_group_patience(change, task, timer.stamp)
+    elif timer.kind is TimerKind.JOINER_PATIENCE:
+        on_joiner_patience(change, task, timer.stamp)
     elif task.bumps:
         urgency, priority = change.state.policies.ordering.adjust(task)
         task = change.task(moved(task, urgency=urgency, priority=priority, bumps=0))
@@ -385,11 +453,16 @@ _REACTIONS: dict[type, Callable[[Change, Any], None]] = {
     SizingChanged: on_sizing,
     ClusterSized: on_sized,
     NodesNeeded: on_needed,
-    NodeJoined: on_joined,
+    NodeJoined: on_node_joined,
     NodeMeasured: on_measured,
     NodeFellSilent: on_silent,
     NodeReturned: on_returned,
     NodeVanished: on_vanished,
     RunReported: on_reported,
     ProgressReported: on_progress,
+    ResizeRequested: on_resize,
+    WorkerReady: on_ready,
+    WorkerJoined: on_joined,
+    GroupBroken: on_broken,
+    TrainingConverged: on_converged,
 }

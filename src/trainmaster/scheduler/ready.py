@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from itertools import count as count_from
 from typing import NamedTuple
 
 from trainmaster.domain.ids import TaskId
@@ -23,6 +24,7 @@ class LotKey(NamedTuple):
     min_workers: int
     max_workers: int
     preempting: bool
+    alone: int  # an elastic task is one of its own, since the allotment policy decides on each; else 0
 
 
 Key = tuple[float, ...]
@@ -36,9 +38,10 @@ def lot_of(task: Task) -> LotKey:
         spec.resources,
         spec.node_labels,
         spec.kind is TaskKind.CONTAINER,
-        spec.min_workers,
-        spec.max_workers,
+        task.pinned or spec.min_workers,
+        task.pinned or spec.max_workers,
         task.preempting,
+        task.seq if spec.elastic else 0,
     )
 
 
@@ -49,6 +52,7 @@ class Ready:
         self._lots: dict[LotKey, list[_Entry]] = {}
         self._tops: list[tuple[Key, TaskId, LotKey]] = []  # the first of every lot, and stale ones
         self._entries: dict[TaskId, tuple[LotKey, Key]] = {}
+        self.elastic = 0  # tasks that could have more workers than their minimum
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -66,6 +70,8 @@ class Ready:
         lot = lot_of(task)
         if self._entries.get(task.id) == (lot, full):
             return
+        if task.id not in self._entries:
+            self.elastic += task.spec.elastic
         self._entries[task.id] = (lot, full)
         heap = self._lots.setdefault(lot, [])
         heapq.heappush(heap, (full, task.id))
@@ -73,7 +79,9 @@ class Ready:
             heapq.heappush(self._tops, (full, task.id, lot))
 
     def remove(self, task: TaskId) -> None:
-        self._entries.pop(task, None)
+        entry = self._entries.pop(task, None)
+        if entry is not None:
+            self.elastic -= entry[0].alone > 0
 
     def rekey(self, tasks: Callable[[TaskId], Task], key: Callable[[Task], Key]) -> None:
         """Order everything anew, after the ordering policy changed."""
@@ -81,6 +89,7 @@ class Ready:
         self._lots.clear()
         self._tops.clear()
         self._entries.clear()
+        self.elastic = 0
         for task_id in ids:
             task = tasks(task_id)
             self.put(task, key(task))
@@ -97,6 +106,37 @@ class Ready:
         """The first `count` tasks in order."""
         order = heapq.nsmallest(count, ((key, task) for task, (_, key) in self._entries.items()))
         return [task for _, task in order]
+
+    def head(self, count: int) -> list[TaskId]:
+        """The first `count` tasks in order, at a cost that does not depend on the queue's length.
+
+        Best first through the heaps: that of the tops leads to those of the lots. A stale top is not later
+        than the true head of its lot, so nothing is missed.
+        """
+        found: dict[TaskId, None] = {}
+        begun: set[LotKey] = set()
+        numbers = count_from(0)
+        # (key and task, number against comparing what follows, lot or None for the tops, place in the heap)
+        front: list[tuple[_Entry, int, LotKey | None, int]] = []
+
+        def push(lot: LotKey | None, at: int) -> None:
+            heap = self._tops if lot is None else self._lots.get(lot, [])
+            if at < len(heap):
+                heapq.heappush(front, (heap[at][:2], next(numbers), lot, at))
+
+        push(None, 0)
+        while front and len(found) < count:
+            (key, task), _, lot, at = heapq.heappop(front)
+            if lot is None:
+                top = self._tops[at][2]
+                if top not in begun:
+                    begun.add(top)
+                    push(top, 0)
+            elif self._entries.get(task) == (lot, key):
+                found[task] = None
+            push(lot, 2 * at + 1)
+            push(lot, 2 * at + 2)
+        return list(found)
 
     def walk(self) -> Iterator[TaskId]:
         """The tasks in order, lot by lot: of a lot whose task is still queued when the walk goes on (it found

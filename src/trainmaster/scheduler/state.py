@@ -11,10 +11,11 @@ from trainmaster.domain.commands import Command
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.learned import Learned
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.run import Run
-from trainmaster.domain.task import Intent, Task
+from trainmaster.domain.task import Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.policies.base import NodeView
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
@@ -33,6 +34,15 @@ class Limits:
     priority_period_s: float = 1.0  # RLPTO's priority update period
     port_base: int = 20_000  # first of the ports that workers of one task meet on
     port_count: int = 12_000
+    allotment_period_s: float = 10.0  # how often the worker counts of elastic tasks are looked at again
+    claims: int = 64  # waiting tasks an allotment policy is shown
+    resize_cooldown_s: float = 5.0  # between two resizes of a group
+    restart_cooldown_s: float = 60.0  # between two resizes of a task that restarts for them
+    joiner_patience_s: float = 300.0  # from a worker's launch to its being ready to train
+    group_patience_s: float = 60.0  # from a plan to everybody training by it
+    silence_s: float = 2.0  # from the first report of a broken step to that of the last member
+    stable_s: float = 60.0  # a generation that lasts so long forgives earlier failures
+    group_failures: int = 3  # workers or generations that may fail in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,12 @@ class State:
     waiting: dict[str, set[TaskId]] = field(default_factory=dict)  # by user: not started, or waits again
     timers: Timers = field(default_factory=Timers)
     progress: dict[TaskId, Progress] = field(default_factory=dict)
+    elastic: dict[TaskId, Task] = field(default_factory=dict)  # of the active ones, those that may be resized
+    stopping: dict[TaskId, Task] = field(default_factory=dict)  # with live workers that were told to end
+    learned: dict[TaskId, Learned] = field(default_factory=dict)  # of the training of live tasks
+    targets: dict[TaskId, int] = field(default_factory=dict)  # what the allotment policy last wanted
+    allot_due: bool = True  # something changed that the allotment policy should see
+    allot_at: float = 0.0  # when it will be asked anyway; 0 for never
     views: dict[NodeId, NodeView] = field(default_factory=dict)  # what `room` made of a node; void on change
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
     placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
@@ -135,6 +151,7 @@ class Change:
             state.ends.put(task)
         elif state.active.pop(task.id, None) is not None:
             state.ends.remove(task.id)
+        self._elastic(task)
         if task.state in WAITING:
             state.waiting.setdefault(task.spec.user, set()).add(task.id)
         else:
@@ -143,6 +160,8 @@ class Change:
             state.tasks.pop(task.id, None)
             state.ready.remove(task.id)
             state.progress.pop(task.id, None)
+            state.learned.pop(task.id, None)
+            state.targets.pop(task.id, None)
             state.unsettled = True
             return task
         state.tasks[task.id] = task
@@ -152,6 +171,21 @@ class Change:
         else:
             state.ready.remove(task.id)
         return task
+
+    def _elastic(self, task: Task) -> None:
+        """Keep the indexes of the tasks that hold or want a changeable number of workers."""
+        state = self.state
+        if task.spec.kind is TaskKind.FUNCTION:
+            return
+        state.allot_due = True
+        if task.id in state.active and task.spec.elastic:
+            state.elastic[task.id] = task
+        else:
+            state.elastic.pop(task.id, None)
+        if task.state in OCCUPYING and task.intent is not Intent.NONE:
+            state.stopping[task.id] = task
+        else:
+            state.stopping.pop(task.id, None)
 
     def run(self, run: Run) -> Run:
         """Store a run's new value. One that is over leaves the indexes, which is what frees its resources."""
@@ -179,7 +213,7 @@ class Change:
         self.state.views.pop(node.id, None)
         self.state.able.clear()
         self.state.placeable.clear()
-        self.state.unsettled = True
+        self.state.unsettled = self.state.allot_due = True
         return node
 
     def quietly(self, node: Node) -> None:
@@ -230,7 +264,7 @@ def restore(
     state.tasks.update(by_task)
     for run in runs:
         task = by_task.get(run.id.task)
-        if task is not None and run.id.attempt == task.attempt:
+        if task is not None and run.id.attempt == task.attempt and not _left_behind(task, run):
             state.runs.setdefault(task.id, {})[run.id.rank] = run
             if run.live:
                 state.on_node.setdefault(run.node, {})[run.id] = run
@@ -245,11 +279,16 @@ def restore(
         arm(change, task)
 
 
+def _left_behind(task: Task, run: Run) -> bool:
+    """A worker that has ended and whose group goes on without it."""
+    return not run.live and task.group is not None and run.id.rank not in task.group.members
+
+
 def arm(change: Change, task: Task) -> None:
     """Set every timer the task's present situation calls for."""
-    timers, now = change.state.timers, change.now
+    timers, limits, now = change.state.timers, change.state.limits, change.now
     if task.bumps:
-        due = now + change.state.limits.priority_period_s
+        due = now + limits.priority_period_s
         timers.set(Timer(due, TimerKind.PRIORITY_PERIOD, task.id, task.bumps))
     if task.state is TaskState.QUEUED and task.not_before > now:
         timers.set(Timer(task.not_before, TimerKind.BACKOFF_OVER, task.id, task.attempt))
@@ -259,6 +298,11 @@ def arm(change: Change, task: Task) -> None:
     if task.spec.timeout_s is not None and task.started_at is not None and task.id in change.state.runs:
         due = task.started_at + task.spec.timeout_s
         timers.set(Timer(due, TimerKind.ATTEMPT_TIMEOUT, task.id, task.attempt))
+    if task.group is not None and task.id in change.state.runs:
+        patience = limits.group_patience_s if task.group.generation else limits.joiner_patience_s
+        timers.set(Timer(now + patience, TimerKind.GROUP_PATIENCE, task.id, task.group.generation))
+        for rank in set(change.state.runs[task.id]) - set(task.group.members):
+            timers.set(Timer(now + limits.joiner_patience_s, TimerKind.JOINER_PATIENCE, task.id, rank))
 
 
 # A task with some fields changed.

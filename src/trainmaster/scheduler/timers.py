@@ -14,6 +14,9 @@ class TimerKind(StrEnum):
     QUEUE_TIMEOUT = "queue-timeout"
     BACKOFF_OVER = "backoff-over"
     PRIORITY_PERIOD = "priority-period"
+    GROUP_PATIENCE = "group-patience"  # stamp: the generation that should have begun
+    JOINER_PATIENCE = "joiner-patience"  # stamp: the rank that should be a member
+    ALLOTMENT = "allotment"  # of no task: look at the worker counts again
 
 
 class Timer(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainmaster.domain.cluster import Gauges, Node, NodeState, Quota
+from trainmaster.domain.group import Group
 from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import TaskState
@@ -43,7 +44,7 @@ def finite(number: float) -> float:
 TASK_CHANGES = (
     "status", "priority", "urgency", "bumps", "attempt", "workers", "intent", "queued_at", "not_before",
     "accepted_at", "started_at", "first_started_at", "ended_at", "ran_s", "failures", "losses",
-    "interruptions", "exit_code", "preempting", "result", "reason",
+    "interruptions", "exit_code", "preempting", "result", "reason", "pinned", "membership",
 )  # fmt: skip
 
 
@@ -85,6 +86,8 @@ def task_row(task: Task) -> Row:
         None if task.result is None else plain(task.result),
         plain(task.reason),
         _encode(spec.to_dict()),
+        task.pinned,
+        None if task.group is None else _encode(task.group.to_dict()),
     )
 
 
@@ -112,6 +115,8 @@ def task_changes(task: Task) -> Row:
         int(task.preempting),
         None if task.result is None else plain(task.result),
         plain(task.reason),
+        task.pinned,
+        None if task.group is None else _encode(task.group.to_dict()),
         task.id,
     )
 
@@ -121,7 +126,7 @@ def task_of(row: Sequence[Any]) -> Task:
     (
         task_id, seq, submitted_at, spec, status, priority, urgency, bumps, attempt, workers, intent,
         queued_at, not_before, accepted_at, started_at, first_started_at, ended_at, ran_s, failures, losses,
-        interruptions, exit_code, preempting, result, reason,
+        interruptions, exit_code, preempting, result, reason, pinned, membership,
     ) = row  # fmt: skip
     return Task(
         id=TaskId(task_id),
@@ -149,6 +154,8 @@ def task_of(row: Sequence[Any]) -> Task:
         result=result,
         reason=reason,
         preempting=bool(preempting),
+        pinned=pinned,
+        group=None if membership is None else Group.from_dict(_decode(membership)),
     )
 
 

@@ -98,6 +98,8 @@ task = Table(
     Column("result", LongText),
     Column("reason", LongText, nullable=False),
     Column("spec", LongText, nullable=False),  # JSON: all of it, as submitted
+    Column("pinned", Integer),
+    Column("membership", LongText),  # JSON: the elastic group of the current attempt
     Index("task_seq", "seq", unique=True),
     Index("task_status", "status", "seq"),
     Index("task_owner", "owner", "seq"),

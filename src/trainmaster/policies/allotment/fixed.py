@@ -9,9 +9,10 @@ from trainmaster.policies.base import AllotmentView
 
 
 class Fixed:
-    """Every task gets its minimum and keeps it."""
+    """Every task gets its minimum and keeps what it has."""
 
     name = "fixed"
+    suspends = False
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
-        return {task.id: task.spec.min_workers for task in view.waiting}
+        return {claim.task.id: claim.workers or claim.least for claim in view.claims}

@@ -1,0 +1,217 @@
+"""Worker counts: what the allotment policy is shown, and how its answer becomes resizes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from trainmaster.domain.ids import TaskId
+from trainmaster.domain.learned import NOTHING_LEARNED
+from trainmaster.domain.task import Assignment, Elasticity, Intent, Task, TaskKind
+from trainmaster.domain.units import NOTHING, Resources
+from trainmaster.policies.base import AllotmentView, Claim, Context
+from trainmaster.scheduler.attempts import stop_attempt
+from trainmaster.scheduler.elastic import grow, resizable, restart, shrink
+from trainmaster.scheduler.room import Guard, Room
+from trainmaster.scheduler.state import Change
+from trainmaster.scheduler.timers import Timer, TimerKind
+
+# Seconds of training a resize costs: of a group, and of a task that starts again from its checkpoint.
+_GROUP_S, _RESTART_S = 0.3, 10.0
+
+
+def allot(change: Change, room: Room, running: Counter[str]) -> None:
+    """Ask the policy, if anything is elastic and something changed; shrink who should have less.
+
+    What it wants for the others stays in `state.targets`, until it is asked again.
+    """
+    state = change.state
+    policy = state.policies.allotment
+    if not (state.elastic or state.ready.elastic or policy.suspends):
+        state.targets.clear()
+        return
+    if not state.allot_due:
+        return
+    state.allot_due = False
+    claims = list(_claims(change, room, running))
+    free = sum((view.free for view in room.views), NOTHING) + _coming_free(change)
+    view = AllotmentView(change.now, claims, free, room.views, change.salt())
+    targets = dict(policy.allot(view))
+    state.targets = targets
+    for claim in claims:
+        target = targets.get(claim.task.id, claim.workers)
+        if not claim.workers or not claim.movable or target == claim.workers:
+            continue
+        reason = _why(_who(change, claim.task), claim.workers, target, claims, targets)
+        if target < claim.workers:
+            _take(change, claim, target, reason)
+        elif _restarts(claim.task) and room.places(claim.task) >= target - claim.workers:
+            restart(change, claim.task, target, reason)
+    _look_again(change, claims)
+
+
+def wanted_workers(change: Change, room: Room, task: Task) -> int:
+    """How many workers to try for when a task starts. 0: the policy lets it wait, although there is room."""
+    spec = task.spec
+    if task.pinned is not None:
+        return task.pinned
+    if not spec.elastic and not change.state.policies.allotment.suspends:
+        return spec.min_workers
+    wanted = change.state.targets.get(task.id)
+    if wanted is None:
+        return spec.min_workers
+    if wanted == 0 and room.places(task) < spec.min_workers:
+        return spec.min_workers  # there is no room either: let the ordering's discipline protect it
+    return min(wanted, spec.max_workers)
+
+
+def place(
+    change: Change, room: Room, task: Task, wanted: int, least: int, guard: Guard | None
+) -> list[Assignment]:
+    """Nodes for as many workers as fit up to `wanted`; none at all if `least` do not fit."""
+    placement = change.state.policies.placement
+    taken: list[Assignment] = []
+    for _ in range(wanted):
+        context = Context(change.now, change.salt(), len(room.views))
+        chosen = room.best(task, guard, placement, context)
+        if chosen is None:
+            break
+        taken.append(room.take(task, chosen))
+    if len(taken) >= least:
+        return taken
+    for assignment in reversed(taken):
+        room.give_back(task, assignment)
+    return []
+
+
+def grow_running(change: Change, room: Room, guard: Guard | None) -> None:
+    """Give running groups what the policy wants for them, as far as nobody who waits needs the room."""
+    state = change.state
+    for task in sorted(state.elastic.values(), key=_by_start):
+        target = state.targets.get(task.id, 0)
+        if target <= task.workers or _restarts(task) or not _movable(change, task):
+            continue
+        assignments = place(change, room, task, target - task.workers, 1, guard)
+        if assignments:
+            now = task.workers + len(assignments)
+            grow(change, task, assignments, f"{_who(change, task)}: {task.workers} → {now} workers")
+
+
+# --- the view ----------------------------------------------------------------------------------------------
+
+
+def _claims(change: Change, room: Room, running: Counter[str]) -> Iterator[Claim]:
+    state = change.state
+    suspends = state.policies.allotment.suspends
+    most: dict[object, int] = {}
+    for task in sorted((state.active if suspends else state.elastic).values(), key=_by_start):
+        if task.spec.kind is not TaskKind.FUNCTION:
+            movable = _movable(change, task) or (suspends and task.spec.preemptible)
+            yield _claim(change, room, running, most, task, task.workers, movable)
+    for task_id in state.ready.head(state.limits.claims):
+        task = state.tasks[task_id]
+        if task.spec.kind is not TaskKind.FUNCTION:
+            yield _claim(change, room, running, most, task, 0, True)
+
+
+def _claim(
+    change: Change,
+    room: Room,
+    running: Counter[str],
+    capacity: dict[object, int],
+    task: Task,
+    workers: int,
+    movable: bool,
+) -> Claim:
+    spec, state = task.spec, change.state
+    least, most = spec.min_workers, spec.max_workers
+    if workers and not (spec.elastic and _movable(change, task)):
+        least = most = workers
+    if task.pinned is not None:
+        least = most = task.pinned
+    shape = (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER)
+    if shape not in capacity:
+        able = room.able(task)
+        capacity[shape] = sum(spec.resources.times_fitting(room.views[at].capacity) for at in able)
+    most = min(most, max(capacity[shape], least))
+    quota = state.quotas.get(spec.user)
+    if quota is not None and quota.running_workers is not None:
+        most = max(min(most, workers + quota.running_workers - running[spec.user]), least)
+    cost = _RESTART_S if _restarts(task) else _GROUP_S
+    learned = state.learned.get(task.id, NOTHING_LEARNED)
+    return Claim(task, workers, least, most, movable, learned, cost)
+
+
+def _movable(change: Change, task: Task) -> bool:
+    return resizable(task) and change.now >= _cool_at(change, task)
+
+
+def _cool_at(change: Change, task: Task) -> float:
+    """When the task may be resized again."""
+    limits = change.state.limits
+    at = change.state.learned.get(task.id, NOTHING_LEARNED).resized_at
+    if at is None:
+        return 0.0
+    return at + (limits.restart_cooldown_s if _restarts(task) else limits.resize_cooldown_s)
+
+
+def _coming_free(change: Change) -> Resources:
+    """What workers hold that are on their way out."""
+    state = change.state
+    total = NOTHING
+    for task in (*state.stopping.values(), *state.elastic.values()):
+        leaving = task.group.leaving if task.group is not None else frozenset()
+        for rank, run in state.runs[task.id].items():
+            if run.live and (run.stopping or rank in leaving):
+                total += run.resources
+    return total
+
+
+# --- carrying out ------------------------------------------------------------------------------------------
+
+
+def _take(change: Change, claim: Claim, target: int, reason: str) -> None:
+    task = claim.task
+    if target <= 0:
+        if change.state.policies.allotment.suspends and task.spec.preemptible:
+            stop_attempt(change, task, Intent.INTERRUPT, reason)
+        return
+    if target < claim.least:
+        return
+    if _restarts(task):
+        restart(change, task, target, reason)
+    elif task.group is not None:
+        shrink(change, task, claim.workers - target, reason)
+
+
+def _why(policy: str, before: int, after: int, claims: list[Claim], targets: dict[TaskId, int]) -> str:
+    starting = [c.task.id for c in claims if not c.workers and targets.get(c.task.id, 0) > 0]
+    gaining = [c.task.id for c in claims if c.workers and targets.get(c.task.id, 0) > c.workers]
+    others = (starting or gaining) if after < before else []
+    more = f" and {len(others) - 2} more" if len(others) > 2 else ""
+    favour = f", in favour of {', '.join(others[:2])}{more}" if others else ""
+    words = f"{before} → {after} workers" if after else "suspended"
+    return f"{policy}: {words}{favour}"
+
+
+def _who(change: Change, task: Task) -> str:
+    return "by request" if task.pinned is not None else change.state.policies.allotment.name
+
+
+def _look_again(change: Change, claims: list[Claim]) -> None:
+    """When a cooldown ends, and after the period in any case: training has told more by then."""
+    state, now = change.state, change.now
+    due = [now + state.limits.allotment_period_s]
+    due += [at for claim in claims if claim.workers and (at := _cool_at(change, claim.task)) > now]
+    at = min(due)
+    if not now < state.allot_at <= at:
+        state.allot_at = at
+        state.timers.set(Timer(at, TimerKind.ALLOTMENT, TaskId(""), 0))
+
+
+def _restarts(task: Task) -> bool:
+    return task.spec.elasticity is Elasticity.RESTART
+
+
+def _by_start(task: Task) -> tuple[float, int]:
+    return (task.accepted_at or 0.0, task.seq)

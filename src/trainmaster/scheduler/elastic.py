@@ -1,0 +1,397 @@
+"""The coordinator of elastic groups: who belongs to which generation (docs/adr/0007).
+
+A generation is planned only when everybody in the one before has joined it or is gone; only the removal of
+the dead does not wait. `_plan` is the one place that makes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainmaster.domain.commands import Launch, Regroup, Stop
+from trainmaster.domain.events import GroupBroken, TrainingConverged, WorkerJoined, WorkerReady
+from trainmaster.domain.group import Group, regrouped
+from trainmaster.domain.history import RecordKind
+from trainmaster.domain.ids import RunId
+from trainmaster.domain.learned import NOTHING_LEARNED, Phase
+from trainmaster.domain.learned import renewed as relearned
+from trainmaster.domain.lifecycle import Move, TaskState, advance
+from trainmaster.domain.run import Run
+from trainmaster.domain.task import Assignment, Elasticity, Intent, Task
+from trainmaster.scheduler.attempts import describe, moved_run, stop_attempt
+from trainmaster.scheduler.launch import run_spec
+from trainmaster.scheduler.state import Change, moved
+from trainmaster.scheduler.timers import Timer, TimerKind
+
+
+def resizable(task: Task) -> bool:
+    """Can its worker count be changed while it runs, and is nothing else happening to it?"""
+    if task.state is not TaskState.RUNNING or task.intent is not Intent.NONE:
+        return False
+    if task.spec.elasticity is Elasticity.RESTART:
+        return True
+    return task.spec.elasticity is Elasticity.AUTO and task.group is not None and task.group.settled
+
+
+def grow(change: Change, task: Task, assignments: Sequence[Assignment], reason: str) -> None:
+    """Start further workers of a group; the group takes them in when they are ready."""
+    group = task.group
+    assert group is not None
+    ranks = range(group.next_rank, group.next_rank + len(assignments))
+    task = _resizing(
+        change,
+        task,
+        len(assignments),
+        reason,
+        group=regrouped(group, next_rank=group.next_rank + len(assignments)),
+    )
+    for rank, assignment in zip(ranks, assignments, strict=True):
+        run = change.run(
+            Run(
+                RunId(task.id, task.attempt, rank),
+                assignment.node,
+                task.spec.resources,
+                devices=assignment.devices,
+                launched_at=change.now,
+            )
+        )
+        change.out.commands.append(Launch(run.node, run_spec(change.state, task, run)))
+        due = change.now + change.state.limits.joiner_patience_s
+        change.state.timers.set(Timer(due, TimerKind.JOINER_PATIENCE, task.id, rank))
+
+
+def shrink(change: Change, task: Task, count: int, reason: str) -> None:
+    """Let `count` workers of a group go, the newest first; the leader stays."""
+    group = task.group
+    assert group is not None
+    staying = [
+        rank for rank, run in _live(change, task).items() if not run.stopping and rank not in group.leaving
+    ]
+    going = sorted(set(staying) - {group.members[0]}, reverse=True)[:count]
+    strangers = [rank for rank in going if rank not in group.members]
+    task = _resizing(
+        change,
+        task,
+        -len(going),
+        reason,
+        group=regrouped(group, leaving=group.leaving | (frozenset(going) & frozenset(group.members))),
+    )
+    for rank in strangers:
+        _stop(change, change.state.runs[task.id][rank], task.spec.grace_s)
+    _plan(change, task)
+
+
+def restart(change: Change, task: Task, workers: int, reason: str) -> None:
+    """Another number of workers by another attempt, for a task that is no group."""
+    task = _resizing(change, task, workers - task.workers, reason)
+    stop_attempt(change, change.task(moved(task, workers=workers)), Intent.RESIZE, reason)
+
+
+def _resizing(change: Change, task: Task, more: int, reason: str, group: Group | None = None) -> Task:
+    before = task.workers
+    task = change.task(
+        moved(
+            task,
+            state=task.state if task.state is TaskState.RESIZING else advance(task.state, Move.RESIZE),
+            workers=before + more,
+            group=group if group is not None else task.group,
+            reason=reason,
+        )
+    )
+    learned = change.state.learned.get(task.id, NOTHING_LEARNED)
+    change.state.learned[task.id] = relearned(learned, resized_at=change.now, resizes=learned.resizes + 1)
+    change.record(RecordKind.TASK_RESIZING, task, reason=reason, before=before, workers=task.workers)
+    return task
+
+
+# --- what workers say --------------------------------------------------------------------------------------
+
+
+def on_ready(change: Change, event: WorkerReady) -> None:
+    """A worker can be taken in. The first one that says so makes the attempt a group."""
+    task, run = _current(change, event.run)
+    if task is None or run is None:
+        return
+    runs = change.state.runs[task.id]
+    group = task.group
+    if group is None:
+        group = Group(next_rank=max(runs) + 1, planned_at=change.now)
+        due = change.now + change.state.limits.joiner_patience_s
+        change.state.timers.set(Timer(due, TimerKind.GROUP_PATIENCE, task.id, 0))
+    stores = {**dict(group.stores), run.id.rank: event.store}
+    _plan(change, change.task(moved(task, group=regrouped(group, stores=tuple(sorted(stores.items()))))))
+
+
+def on_joined(change: Change, event: WorkerJoined) -> None:
+    """A member trains in the generation; when all do, the resize is over and the next may begin."""
+    task, run = _current(change, event.run)
+    if task is None or run is None or task.group is None:
+        return
+    group = task.group
+    if event.generation != group.generation or run.id.rank not in group.members:
+        return
+    group = regrouped(group, joined=group.joined | {run.id.rank})
+    task = change.task(moved(task, group=group))
+    if group.settled:
+        _settle(change, task, event.step)
+
+
+def on_broken(change: Change, event: GroupBroken) -> None:
+    """A step or a join failed. Once everybody alive says so they are planned anew; the silent are waited for
+    a little, then killed."""
+    task, run = _current(change, event.run)
+    if task is None or run is None or task.group is None:
+        return
+    group = task.group
+    if event.generation != group.generation or run.id.rank not in group.members:
+        return
+    if not group.broken:
+        due = change.now + change.state.limits.silence_s
+        change.state.timers.set(Timer(due, TimerKind.GROUP_PATIENCE, task.id, group.generation))
+        change.record(
+            RecordKind.WORKER_LOST,
+            task,
+            run.node,
+            reason=f"generation {group.generation} broke: {event.why or 'a step failed'}",
+            suspects=list(event.suspects),
+        )
+    _plan(change, change.task(moved(task, group=regrouped(group, broken=group.broken | {run.id.rank}))))
+
+
+def on_converged(change: Change, event: TrainingConverged) -> None:
+    """What the training says of its own progress, for the allotment policies."""
+    task, run = _current(change, event.run)
+    if task is None or run is None:
+        return
+    learned = change.state.learned.get(task.id, NOTHING_LEARNED)
+    if learned.phase is event.phase:
+        return
+    change.state.learned[task.id] = relearned(learned, phase=event.phase)
+    change.state.allot_due = change.state.unsettled = True
+    words = {Phase.PLATEAU: "it gains little any more", Phase.FINISHED: "it gains nothing any more"}
+    change.record(
+        RecordKind.TASK_CONVERGED, task, reason=words.get(event.phase, "it gains again"), phase=event.phase
+    )
+
+
+def worker_gone(change: Change, task: Task, run: Run) -> bool:
+    """A worker of a group has ended while others live. False: the attempt cannot go on without it."""
+    group = task.group
+    if group is None or task.intent is not Intent.NONE:
+        return False
+    rank, well = run.id.rank, run.exit is not None and run.exit.ok
+    expected = rank in group.leaving or run.stopping
+    if not group.members and not expected:
+        return False  # it has not begun: all have to be there at first
+    group = regrouped(
+        group,
+        stores=tuple(pair for pair in group.stores if pair[0] != rank),
+        leaving=group.leaving - {rank},
+    )
+    if expected:
+        task = change.task(moved(task, group=group))
+    elif rank in group.members and well:
+        # It has come to the end, as all are about to. If they are not, they will say that a step failed.
+        task = change.task(moved(task, group=group))
+    else:
+        detail = describe(run.exit) if run.exit is not None else "is gone"
+        task = change.task(moved(task, group=group, workers=task.workers - 1))
+        change.record(
+            RecordKind.WORKER_LOST, task, run.node, reason=f"worker {rank} {detail}; the others go on"
+        )
+        task = _failed_again(change, task, detail)
+        if task.intent is not Intent.NONE:
+            return True
+    if rank not in group.members:
+        change.state.runs[task.id].pop(rank, None)
+    _plan(change, task)
+    return True
+
+
+# --- patience ----------------------------------------------------------------------------------------------
+
+
+def on_group_patience(change: Change, task: Task, generation: int) -> None:
+    """The generation should have begun: go on without those that have not joined, and end them."""
+    group = task.group
+    if group is None or group.generation != generation or task.intent is not Intent.NONE:
+        return
+    live = _live(change, task)
+    if not generation:
+        late = sorted(set(live) - set(dict(group.stores)))
+        ready = len(live) - len(late)
+        if late and ready < task.spec.min_workers:
+            names = ", ".join(str(rank) for rank in late)
+            stop_attempt(change, task, Intent.RETRY, f"worker {names} never got ready to train")
+            return
+    elif group.broken:
+        late = [rank for rank in group.members if rank in live and rank not in group.broken]
+    else:
+        late = [rank for rank in group.members if rank in live and rank not in group.joined]
+    late += [rank for rank in group.leaving if rank in live and rank not in group.members]
+    for rank in late:
+        run = live[rank]
+        if not run.stopping:
+            why = "never got ready" if not generation else "does not answer"
+            change.record(RecordKind.WORKER_LOST, task, run.node, reason=f"worker {rank} {why}; it is killed")
+            # What does not answer will not act on a TERM either.
+            _stop(change, run, 0.0 if rank in group.members else task.spec.grace_s)
+    if late and not generation:
+        _plan(change, change.task(moved(task, workers=task.workers - len(late))))
+
+
+def on_joiner_patience(change: Change, task: Task, rank: int) -> None:
+    """A worker that was to join has had its time."""
+    run = _live(change, task).get(rank)
+    group = task.group
+    if run is None or group is None or rank in group.members or run.stopping:
+        return
+    if task.intent is not Intent.NONE:
+        return
+    limit = change.state.limits.joiner_patience_s
+    change.record(
+        RecordKind.WORKER_LOST, task, run.node, reason=f"worker {rank} did not get ready within {limit:g} s"
+    )
+    task = change.task(moved(task, workers=task.workers - 1))
+    _stop(change, run, task.spec.grace_s)
+    if group.settled:
+        _settle(change, task)
+
+
+# --- generations -------------------------------------------------------------------------------------------
+
+
+def _plan(change: Change, task: Task) -> None:
+    """Make the next generation if it is time for one."""
+    group = task.group
+    assert group is not None
+    live = {rank: run for rank, run in _live(change, task).items() if not run.stopping}
+    ready = dict(group.stores)
+    if not group.generation:
+        if set(live) <= set(ready) and live:
+            _publish(change, task, tuple(sorted(live)))
+        return
+    alive = [rank for rank in group.members if rank in live]
+    if not alive:
+        # Whoever had the state is gone, or all is done: there is nothing left to join.
+        for run in live.values():
+            _stop(change, run, task.spec.grace_s)
+        return
+    runs = change.state.runs[task.id]
+    dead = [rank for rank in group.members if rank not in live and not _ended_well(runs.get(rank))]
+    if group.broken:
+        if not (dead or group.broken >= set(alive)):
+            return
+    elif not dead and not group.joined >= set(alive):
+        return
+    joiners = [rank for rank in sorted(live) if rank in ready and rank not in group.members]
+    members = tuple([rank for rank in alive if rank not in group.leaving] + joiners)
+    if group.broken and not dead:
+        task = _failed_again(change, task)
+        if task.intent is not Intent.NONE:
+            return
+    if members and (members != tuple(alive) or dead or group.broken):
+        _publish(change, task, members)
+    elif group.settled:
+        _settle(change, task)
+
+
+def _failed_again(change: Change, task: Task, detail: str = "") -> Task:
+    """Count a failure of the group. Too many in a row end the attempt; a long good time makes up for all."""
+    group, limits = task.group, change.state.limits
+    assert group is not None
+    lasted = change.now - group.planned_at >= limits.stable_s
+    failures = 1 if lasted else group.failures + 1
+    task = change.task(moved(task, group=regrouped(group, failures=failures)))
+    if failures > limits.group_failures:
+        task = stop_attempt(
+            change, task, Intent.RETRY, f"its workers keep failing{detail and ', the last one '}{detail}"
+        )
+    return task
+
+
+def _ended_well(run: Run | None) -> bool:
+    return run is not None and not run.live and run.exit is not None and run.exit.ok
+
+
+def _publish(change: Change, task: Task, members: tuple[int, ...]) -> None:
+    """Record a generation and tell everybody whom it concerns."""
+    before = task.group
+    assert before is not None
+    group = regrouped(
+        before,
+        generation=before.generation + 1,
+        members=members,
+        joined=frozenset(),
+        broken=frozenset(),
+        planned_at=change.now,
+    )
+    task = change.task(moved(task, group=group))
+    runs = change.state.runs[task.id]
+    for rank in [rank for rank, run in runs.items() if not run.live and rank not in members]:
+        del runs[rank]
+    plan = group.plan
+    change.record(
+        RecordKind.TASK_REGROUPED,
+        task,
+        reason=_difference(before.members, members),
+        generation=group.generation,
+        members=list(members),
+    )
+    for rank, run in runs.items():
+        if run.live and (rank in members or rank in before.members):
+            change.out.commands.append(Regroup(run.node, run.id, plan))
+    due = change.now + change.state.limits.group_patience_s
+    change.state.timers.set(Timer(due, TimerKind.GROUP_PATIENCE, task.id, group.generation))
+
+
+def _difference(before: tuple[int, ...], after: tuple[int, ...]) -> str:
+    came = [str(rank) for rank in after if rank not in before]
+    went = [str(rank) for rank in before if rank not in after]
+    if not before:
+        return f"begins with {len(after)} worker" + ("s" if len(after) > 1 else "")
+    parts = [f"with worker {', '.join(came)}"] if came else []
+    parts += [f"without worker {', '.join(went)}"] if went else []
+    return " ".join(parts) or "the same workers again"
+
+
+def _settle(change: Change, task: Task, step: float | None = None) -> None:
+    """Everybody trains. If nobody is on the way in or out any more, the resize is over."""
+    group = task.group
+    assert group is not None
+    on_the_way = {rank for rank, run in _live(change, task).items() if not run.stopping} - set(group.members)
+    if group.leaving or on_the_way:
+        _plan_further(change, task, on_the_way)
+        return
+    if task.state is TaskState.RESIZING:
+        task = change.task(moved(task, state=advance(task.state, Move.START)))
+        change.record(RecordKind.TASK_RESIZED, task, reason=task.reason, workers=task.workers, step=step)
+
+
+def _plan_further(change: Change, task: Task, on_the_way: set[int]) -> None:
+    """Somebody may have got ready, or been asked to leave, while the generation began."""
+    group = task.group
+    assert group is not None
+    if group.leaving & set(group.members) or on_the_way & set(dict(group.stores)):
+        _plan(change, task)
+
+
+# --- helpers -----------------------------------------------------------------------------------------------
+
+
+def _current(change: Change, run_id: RunId) -> tuple[Task | None, Run | None]:
+    """The task and the live run, unless the attempt is over or being stopped."""
+    task = change.state.tasks.get(run_id.task)
+    run = change.state.runs.get(run_id.task, {}).get(run_id.rank)
+    if task is None or run is None or run.id != run_id or not run.live or task.intent is not Intent.NONE:
+        return None, None
+    return task, run
+
+
+def _live(change: Change, task: Task) -> dict[int, Run]:
+    return {rank: run for rank, run in change.state.runs.get(task.id, {}).items() if run.live}
+
+
+def _stop(change: Change, run: Run, grace_s: float) -> None:
+    change.run(moved_run(run, stopping=True))
+    change.out.commands.append(Stop(run.node, run.id, grace_s))
