@@ -56,7 +56,7 @@ def on_sizing(change: Change, event: SizingChanged) -> None:
 
 
 def on_sized(change: Change, event: ClusterSized) -> None:
-    """Wake or drain as many nodes as decided.
+    """Wake or drain as many nodes as decided, and no further than to `wanted` of those that are there now.
 
     Woken first are those that still run something, then in node order. Drained first are those with the
     fewest runs, ties: the last in node order.
@@ -65,12 +65,13 @@ def on_sized(change: Change, event: ClusterSized) -> None:
     change.out.settings.update(event.keep)
     if not event.repeated:
         change.record(RecordKind.CLUSTER_SIZED, reason=event.reason, wanted=event.wanted, **event.detail)
-    asleep = sorted(_asleep(state), key=lambda node: not state.on_node.get(node.id))
-    for node in asleep[: event.wake]:
-        _wake(change, node, f"sizing wants {event.wanted} on")
     awake = [node for node in reversed(state.nodes.values()) if node.state is NodeState.UP]
+    missing = event.wanted - len(awake)  # nodes may have come and gone since the decision
+    asleep = sorted(_asleep(state), key=lambda node: not state.on_node.get(node.id))
+    for node in asleep[: max(min(event.wake, missing), 0)]:
+        _wake(change, node, f"sizing wants {event.wanted} on")
     awake.sort(key=lambda node: len(state.on_node.get(node.id, ())))
-    for node in awake[: event.drain]:
+    for node in awake[: max(min(event.drain, -missing), 0)]:
         _drain(change, node, None, f"sizing wants {event.wanted} on")
 
 

@@ -37,6 +37,7 @@ from trainmaster.domain.task import Task, TaskKind, TaskSpec, Urgency, validate
 from trainmaster.domain.units import Resources, format_duration
 from trainmaster.policies.registry import PROFILES, Profile, named
 from trainmaster.ports import Bus, Clock, Engine, Store
+from trainmaster.scheduler.drains import restore_drained
 from trainmaster.scheduler.explain import Explanation, Fact, explain
 from trainmaster.scheduler.state import Progress, State, restore
 from trainmaster.service.access import Access
@@ -97,6 +98,7 @@ class Service:
             profile = "default"
         self.state.policies = named(profile, self.state.profiles)
         self.state.next_seq = loaded.last_task_seq + 1
+        restore_drained(self.state, loaded.settings)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
         news = News(self.loop, self.clock, loaded.log_offsets, self.gauges.note_runs)
         self._jobs = [
