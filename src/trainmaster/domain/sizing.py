@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, NamedTuple
 
 from trainmaster.domain.ids import NodeId
@@ -34,6 +35,26 @@ class SizingKnobs:
     min_nodes: int = 1
     max_nodes: int | None = None
     hold: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How time is cut: rows of `interval_s` on the wall clock of `zone` (calendar days if it is a day).
+
+    model, horizon, level  what to forecast with, how many rows, the share meant to stay below the bound
+    boot_s   from waking a node until it works: the decision is for the row in which it does
+    lane_depth  places in the queue of each lane, see
+                `policies.sizing.capacity.share`
+    """
+
+    interval_s: float = 3600.0
+    zone: str = "UTC"
+    holidays: frozenset[date] = frozenset()
+    model: str = "auto"
+    horizon: int = 24
+    level: float = 0.9
+    boot_s: float = 0.0
+    lane_depth: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ import json
 import pytest
 
 from trainmaster.domain.ids import NodeId
-from trainmaster.domain.sizing import Done, Outlook, SizingKnobs, Standing, Worked
+from trainmaster.domain.sizing import Done, Grid, Outlook, SizingKnobs, Standing, Worked
 from trainmaster.domain.units import Resources
 from trainmaster.forecasting.errors import EmptySeries, UnknownModel
 from trainmaster.policies.sizing import BadSizing, SizingMemory
-from trainmaster.policies.sizing.outlook import Grid, look, series_of
+from trainmaster.policies.sizing.outlook import look, series_of
 
 HOUR = 3600.0
 START = 1_767_225_600.0  # 2026-01-01T00:00Z

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 
 import numpy as np
 
-from trainmaster.domain.sizing import Coming, Fit, Outlook, Past, SizingKnobs, Standing, Worked
+from trainmaster.domain.sizing import Coming, Fit, Grid, Outlook, Past, SizingKnobs, Standing, Worked
 from trainmaster.forecasting.clock import DAY_S
 from trainmaster.forecasting.conformal import Conformal
 from trainmaster.forecasting.events import count
@@ -19,25 +18,6 @@ from trainmaster.forecasting.series import Series
 from trainmaster.policies.sizing.build import build
 from trainmaster.policies.sizing.capacity import measure
 from trainmaster.policies.sizing.snapshot import SizingLimits, SizingMemory, SizingSnapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """How time is cut: rows of `interval_s` on the wall clock of `zone` (calendar days if it is a day).
-
-    model, horizon, level  what to forecast with, how many rows, the share meant to stay below the bound
-    boot_s   from waking a node until it works: the decision is for the row in which it does
-    lane_depth  places in the queue of each lane, see `capacity.share`
-    """
-
-    interval_s: float = 3600.0
-    zone: str = "UTC"
-    holidays: frozenset[date] = frozenset()
-    model: str = "auto"
-    horizon: int = 24
-    level: float = 0.9
-    boot_s: float = 0.0
-    lane_depth: int = 1
 
 
 def series_of(slots: Mapping[int, int], slot_s: float, since_s: float, now: float, grid: Grid) -> Series:
