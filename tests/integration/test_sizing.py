@@ -1,17 +1,22 @@
-"""Live sizing over a real store: decisions at the ends of intervals, what restarts and changes make of them."""
+"""Live sizing over a real store: decisions at the ends of intervals, and what restarts make of them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.live import Live, wait_until
 from tests.samples import ended_run, make_task
 from trainmaster.bus.memory import MemoryBus
+from trainmaster.cli.main import run
+from trainmaster.client import AsyncClient, Client, Refused
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.events import DrainRequested, NodeJoined, TaskSubmitted
 from trainmaster.domain.history import Record, RecordKind
@@ -102,12 +107,12 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     await store.close()
 
 
-async def seed(store: Store, hours: int) -> None:
+async def seed(store: Store, hours: int, begin: float = START) -> None:
     """Tasks that take a whole node for six minutes: twenty an hour by day, two at night."""
     tasks: list[Task] = []
     for hour in range(hours):
         for number in range(20 if 8 <= hour % 24 < 20 else 2):
-            at = START + hour * HOUR + 60.0 * number + 1.0
+            at = begin + hour * HOUR + 60.0 * number + 1.0
             times = {"submitted_at": at, "first_started_at": at, "ended_at": at + 360.0}
             tasks.append(make_task(len(tasks) + 1, TaskState.SUCCEEDED, **times))
     runs = [
@@ -219,3 +224,46 @@ async def test_a_model_that_is_none_is_said_and_survived(store: SqlStore) -> Non
         await here.sizing.change(APPLY, ME)
         assert "crystal_ball" in here.sizing.why_not
         assert here.on == 6
+
+
+async def test_the_forecast_of_a_service_by_every_surface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """HTTP, both clients, command line and metrics, over a history in the database."""
+    data = tmp_path / "data"
+    data.mkdir()
+    store = SqlStore(f"sqlite:///{data}/trainmaster.db")
+    await store.open()
+    await seed(store, 72, begin=(time.time() // HOUR - 72) * HOUR)
+    await store.close()
+    service = Live(data, leave_running=False, nodes=4, forecast={"policy": "static", "nodes": 2, "hold": 1})
+    service.start()
+    try:
+        with Client(service.url, service.token) as client:
+            found = wait_until(lambda: (told := client.forecast(rows=50)).outlook and told, "a forecast")
+            assert (found.on, found.asleep, found.knobs.policy) == (4, 0, "static")
+            assert len(found.outlook.history) == 50
+            assert len(found.outlook.coming) == 24
+            assert (found.outlook.wanted, found.track[-1].wanted, found.track[-1].on) == (2, 2, 4)
+            applied = client.set_forecast(apply=True)
+            assert (applied.on, applied.asleep, applied.knobs.apply) == (2, 2, True)
+            with pytest.raises(Refused, match="policy"):
+                client.set_forecast(policy="dice")  # type: ignore[arg-type]
+            assert client.set_forecast(max_nodes=3, policy="conformal").knobs.max_nodes == 3
+            assert client.set_forecast(max_nodes=None).knobs.max_nodes is None
+        async with AsyncClient(service.url, service.token) as aio:
+            assert (await aio.set_forecast(policy="static")).asleep == 2
+            assert (await aio.forecast()).knobs.apply
+        monkeypatch.setenv("TRAINMASTER_DATA", str(data))
+        assert run(["forecast", "--live"]) == 0
+        told = capsys.readouterr().out
+        assert "static, applied" in told
+        assert "2 on, 2 asleep" in told
+        assert run(["forecast", "--live", "--advise", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["asleep"] == 0
+        with service.client() as http:
+            metrics = http.get("/metrics").text
+        assert 'trainmaster_sizing_nodes{kind="wanted"} 2.0' in metrics
+        assert 'trainmaster_forecast_tasks{bound="upper"}' in metrics
+    finally:
+        service.stop()

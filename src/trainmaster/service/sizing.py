@@ -35,6 +35,7 @@ TRACK, MEMORY = "sizing-track", "sizing-memory"  # names of settings
 _TICK_S = 15.0  # between looks for tasks that need a sleeping node
 _PATIENCE_S = 15.0  # a task that lacks room now wakes a node after this
 _SETTLE_S = 0.5  # after the end of an interval, until its last rows are stored
+_JOINING_S = 1.0  # between looks for a first node
 _RETRY_S = 60.0  # after a decision that could not be made
 _LONGEST_S = 7 * 86400.0  # of a worker's time: one that was never seen to end must not say what a task takes
 _ROWS_WORKED = 24  # latest intervals that the capacity is measured on
@@ -52,7 +53,7 @@ class _Memory:
 
 
 class Sizing:
-    """`restore`, then `run` until cancelled. `outlook`: the latest, None while there is none, see `why_not`."""
+    """`restore`, `run` until cancelled. `outlook`: the latest; None while there is none, see `why_not`."""
 
     def __init__(
         self, loop: Loop, store: Store, clock: Clock, grid: Grid, knobs: SizingKnobs, keep_s: float
@@ -136,6 +137,10 @@ class Sizing:
 
     async def _decide(self, changed: bool = False) -> None:
         now = self._clock.now()
+        if not self.standing.total:
+            self._due = now + _JOINING_S
+            self.why_not = "no node has joined yet"
+            return
         await self._read(now)
         found = None
         if self._slots:
