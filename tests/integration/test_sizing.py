@@ -202,6 +202,18 @@ async def test_a_restart_goes_on(store: SqlStore) -> None:
         assert here.state.drained[NodeId("n1")] == ME
 
 
+async def test_nodes_wake_when_the_configuration_no_longer_applies_it(store: SqlStore) -> None:
+    await seed(store, 3 * 24 + 22)
+    clock = Hand(START + (3 * 24 + 22) * HOUR + 1)
+    async with life(store, clock, APPLY) as here:
+        await here.turn(clock.time)
+        assert here.on < 6
+    async with life(store, clock) as here:
+        assert here.on < 6
+        await here.turn(clock.time + 5)
+        assert here.on == 6
+
+
 async def test_between_decisions_a_waiting_task_wakes_a_node(store: SqlStore) -> None:
     await seed(store, 3 * 24 + 22)
     night = START + (3 * 24 + 22) * HOUR

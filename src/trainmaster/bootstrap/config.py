@@ -50,7 +50,7 @@ class ProfileConfig(BaseModel):
 
 
 class ForecastConfig(BaseModel):
-    """How the service's own volume is forecast, and how a new data folder sizes its cluster: `[forecast]`."""
+    """How the service forecasts its volume, and sizes its cluster until somebody sets it: `[forecast]`."""
 
     model_config = ConfigDict(extra="forbid")
 

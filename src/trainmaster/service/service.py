@@ -57,7 +57,7 @@ _SWEEP_BELOW = 5_000  # live tasks: with more, a full garbage collection would b
 class ServiceOptions:
     """`volume_roots`: host folders that containers may mount. Ages in seconds.
 
-    `grid`: how time is cut to forecast the volume; `sizing`: what a new data folder starts with.
+    `grid`: how time is cut to forecast the volume; `sizing`: what holds until somebody sets it live.
     """
 
     profile: str = "default"

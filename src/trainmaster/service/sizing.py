@@ -125,6 +125,10 @@ class Sizing:
 
     async def _turn(self) -> None:
         now = self._clock.now()
+        asleep = self.standing.asleep
+        if asleep and not self.knobs.apply:
+            # The configuration said so in an earlier life and no longer does.
+            await self._record(NodesNeeded(asleep, "sizing is not applied"))
         if self._loop.state.next_seq == 1:
             self._due = now + _TICK_S
         elif now >= self._due:
