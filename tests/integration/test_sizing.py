@@ -107,11 +107,11 @@ async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
     await store.close()
 
 
-async def seed(store: Store, hours: int, begin: float = START) -> None:
-    """Tasks that take a whole node for six minutes: twenty an hour by day, two at night."""
+async def seed(store: Store, hours: int, begin: float = START, ripple: int = 1) -> None:
+    """Tasks that take a whole node for six minutes: twenty an hour by day, two at night, and a ripple."""
     tasks: list[Task] = []
     for hour in range(hours):
-        for number in range(20 if 8 <= hour % 24 < 20 else 2):
+        for number in range((20 if 8 <= hour % 24 < 20 else 2) + hour * 7 % ripple):
             at = begin + hour * HOUR + 60.0 * number + 1.0
             times = {"submitted_at": at, "first_started_at": at, "ended_at": at + 360.0}
             tasks.append(make_task(len(tasks) + 1, TaskState.SUCCEEDED, **times))

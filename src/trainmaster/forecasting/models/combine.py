@@ -222,21 +222,23 @@ class Auto:
         candidates, default, actual = self._compared(history, first)
         offset = log_offset(history.values)
         index = int(choices(candidates, default, actual, offset, self.margin, self.window)[-1])
-        rows, errors = compared_errors(np.concatenate([default[None], candidates]), actual, offset)
-        names = ["their mean", *(one.name for one in self._candidates())]
-        usual = f"an error of {_share(errors[0])}" if rows else ""
         if index >= 0:
-            picked = self._candidates()[index]
-            told = f"over {rows} rows it had an error of {_share(errors[index + 1])}, {names[0]} {usual}"
-            return Choice(picked, f"clearly better than the mean of all: {told}")
+            # Only these two: a model that needs more history than there is has no row to compare.
+            rows, errors = compared_errors(np.stack([default, candidates[index]]), actual, offset)
+            told = f"an error of {_share(errors[1])} against {_share(errors[0])} over {rows} rows"
+            why = f"clearly better than the mean of all: {told}" if rows else "the only one that could start"
+            return Choice(self._candidates()[index], why)
         if not np.isfinite(default).any() and self.floors:
             return Choice(self.floors[0], "too little history for any other model")
         mean = Mean(self.members)
+        able = np.flatnonzero(np.isfinite(candidates).any(axis=1))
+        rows, errors = compared_errors(np.concatenate([default[None], candidates[able]]), actual, offset)
         if not rows:
             return Choice(mean, "too little history to compare the models")
-        best = int(np.argmin(errors[1:])) + 1
-        nearest = f"the nearest, {names[best]}, {_share(errors[best])}"
-        return Choice(mean, f"no single model was clearly better over {rows} rows: {usual}, {nearest}")
+        best = int(np.argmin(errors[1:]))
+        told = f"{self._candidates()[able[best]].name} had an error of {_share(errors[best + 1])}"
+        against = f"against {_share(errors[0])} over {rows} rows"
+        return Choice(mean, f"no single model is clearly better than the mean: at best {told} {against}")
 
     def rolling(self, series: Series, first: int) -> FloatArray:
         out = np.full(max(len(series) - first, 0), np.nan)
