@@ -11,6 +11,7 @@ from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import NodeId, RunId, TaskId
 from trainmaster.domain.run import LogChunk, Run, RunGauge, RunReport, RunSpec, Stream
+from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
 
 
@@ -357,6 +358,20 @@ class Store(Protocol):
 
     def log_bytes(self, task: TaskId, stream: Stream, attempt: int, rank: int) -> AsyncIterator[bytes]:
         """A whole stream exactly as written, for download."""
+        ...
+
+    async def arrivals(self, after: int, slot_s: float) -> tuple[dict[int, int], int]:
+        """Submissions by slot ⌊submitted_at / slot_s⌋, of the stored tasks with a seq above `after`.
+
+        The second value is the largest seq among them (or `after`): ask from there the next time.
+        """
+        ...
+
+    async def worked(self, since: float, until: float, most_s: float) -> Worked:
+        """Tasks that had started and ended in [since, until), with the workers of all their attempts.
+
+        Of each worker at most `most_s` seconds count.
+        """
         ...
 
     async def idempotent(self, key: str) -> tuple[str, TaskId] | None: ...

@@ -15,7 +15,8 @@ from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunState
-from trainmaster.domain.task import Intent, Retry, TaskKind, Urgency
+from trainmaster.domain.sizing import Done, Worked
+from trainmaster.domain.task import Intent, Retry, Task, TaskKind, Urgency
 from trainmaster.domain.units import Resources
 from trainmaster.ports import Batch, Metric, TaskFilter, TokenRow
 from trainmaster.store import SqlStore
@@ -450,3 +451,39 @@ async def test_expire_goes_in_bites(store: SqlStore) -> None:
     assert [await bite() for _ in range(4)] == [(2, 2), (2, 1), (0, 0), (0, 0)]
     assert [seq for seq, _ in await store.records()] == [4, 5]
     assert await store.counts() == {"SUCCEEDED": 1}
+
+
+# --- volume ------------------------------------------------------------------------------------------------
+
+
+async def test_arrivals_are_counted_by_slot_from_a_number_on(store: SqlStore) -> None:
+    times = (899.9, 900.0, 1799.999, 1800.0, 1.77e9 + 0.5)
+    tasks = [make_task(seq, submitted_at=at) for seq, at in enumerate(times, 1)]
+    await store.commit(Batch(new_tasks=tasks))
+    last_slot = int(1.77e9) // 900
+    assert await store.arrivals(0, 900.0) == ({0: 1, 1: 2, 2: 1, last_slot: 1}, 5)
+    assert await store.arrivals(3, 900.0) == ({2: 1, last_slot: 1}, 5)
+    assert await store.arrivals(5, 900.0) == ({}, 5)
+
+
+async def test_work_done_is_summed_by_shape_over_all_attempts(store: SqlStore) -> None:
+    def ended(seq: int, at: float, **fields: float | None) -> Task:
+        started = {"first_started_at": 1.0, **fields}
+        return make_task(seq, TaskState.SUCCEEDED, ended_at=at, **started)
+
+    first, second = ended(1, 100.0), ended(2, 199.0)
+    before, after, never = ended(3, 99.0), ended(4, 200.0), ended(5, 150.0, first_started_at=None)
+    small, large = Resources(500, 2**30), Resources(2000, 2**33, 1)
+    runs = [
+        ended_run(first.id, 1, resources=small, started_at=10.0, ended_at=20.0, exit=Exit(1)),
+        ended_run(first.id, 2, resources=small, started_at=30.0, ended_at=55.0),
+        ended_run(second.id, 1, 0, resources=large, started_at=10.0, ended_at=199.0),
+        ended_run(second.id, 1, 1, resources=large, started_at=None, ended_at=199.0),
+        ended_run(before.id, resources=small),
+        ended_run(after.id, resources=small),
+    ]
+    await store.commit(Batch(new_tasks=[first, second, before, after, never], runs=runs))
+    found = await store.worked(100.0, 200.0, 60.0)
+    assert found.tasks == 2
+    assert set(found.done) == {Done(small, 2, 35.0), Done(large, 1, 60.0)}
+    assert await store.worked(300.0, 400.0, 60.0) == Worked(0)

@@ -13,7 +13,15 @@ from tests.live import Live
 
 
 def test_needs_a_token(shared_service: Live) -> None:
-    for path in ("/", "/tasks", "/tasks/t-0000000000", "/tasks/t-0000000000/log", "/nodes", "/policies"):
+    for path in (
+        "/",
+        "/tasks",
+        "/tasks/t-0000000000",
+        "/tasks/t-0000000000/log",
+        "/nodes",
+        "/forecast",
+        "/policies",
+    ):
         answer = httpx2.get(shared_service.url + path)
         assert answer.status_code == 401
         assert "Log in" in answer.text

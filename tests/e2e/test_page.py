@@ -308,6 +308,7 @@ def test_every_view_fits(
         "/tasks",
         "/tasks?new=1",
         "/nodes",
+        "/forecast",
         "/policies",
         *(f"/tasks/{task}/{tab}" for tab in tabs),
     ):

@@ -15,6 +15,7 @@ from trainmaster.domain.cluster import Quota
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import (
     CancelRequested,
+    ClusterSized,
     DrainRequested,
     GroupBroken,
     NodeFellSilent,
@@ -25,15 +26,18 @@ from trainmaster.domain.events import (
     QuotaChanged,
     ResizeRequested,
     RunReported,
+    SizingChanged,
     WorkerJoined,
     WorkerReady,
 )
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import ENDED
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
+from trainmaster.domain.sizing import SizingKnobs
 from trainmaster.domain.task import Elasticity, Planned, Retry, Urgency
 from trainmaster.domain.units import Resources
 from trainmaster.policies import registry
+from trainmaster.scheduler.drains import needed, standing
 from trainmaster.scheduler.explain import explain
 
 ME = UserName("me")
@@ -204,6 +208,31 @@ class Machine(RuleBasedStateMachine):
     @rule(node=st.sampled_from(NODES), drain=st.booleans())
     def drain(self, node: str, drain: bool) -> None:
         self.world.do(DrainRequested(NodeId(node), drain, ME))
+
+    @rule(steps=st.tuples(st.integers(0, 3), st.integers(0, 3)), wanted=st.integers(0, 3))
+    def size(self, steps: tuple[int, int], wanted: int) -> None:
+        """Whatever the steps, an operator's drains stay and no more than `wanted` is left on by them."""
+        state = self.world.state
+        theirs = {node for node, by in state.drained.items() if by is not None}
+        before = len(standing(state).on)
+        self.world.do(ClusterSized(wanted, *steps, "made up"))
+        assert theirs == {node for node, by in state.drained.items() if by is not None}
+        on = len(standing(state).on)
+        assert min(before, wanted) <= on <= max(before, wanted)
+
+    @rule(patience=st.sampled_from([0.0, 20.0]), most=st.none() | st.integers(1, 3))
+    def wake_for_need(self, patience: float, most: int | None) -> None:
+        state = self.world.state
+        event = needed(state, SizingKnobs(apply=True, max_nodes=most), self.world.now, patience)
+        if event is not None:
+            assert set(event.nodes) <= set(standing(state).asleep)
+            self.world.do(event)
+            assert not set(event.nodes) & set(state.drained)
+
+    @rule(apply=st.booleans())
+    def change_sizing(self, apply: bool) -> None:
+        self.world.do(SizingChanged(SizingKnobs(apply=apply), ME))
+        assert apply or not standing(self.world.state).asleep
 
     @rule(name=st.sampled_from(sorted(registry.PROFILES)))
     def switch(self, name: str) -> None:

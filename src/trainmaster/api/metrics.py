@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from trainmaster.service.service import Service
+
+Make = Callable[..., Gauge]
+
+
+def _sizing(service: Service, gauge: Make) -> None:
+    sizing = service.sizing
+    nodes = gauge("sizing_nodes", "Nodes on, asleep (drained by sizing) and wanted", "kind")
+    nodes.labels("on").set(len(sizing.standing.on))
+    nodes.labels("asleep").set(len(sizing.standing.asleep))
+    gauge("sizing_applied", "1 if recommendations are acted on").set(sizing.knobs.apply)
+    outlook = sizing.outlook
+    if outlook is None:
+        return
+    if outlook.wanted is not None:
+        nodes.labels("wanted").set(outlook.wanted)
+    coming = outlook.coming[0]
+    tasks = gauge("forecast_tasks", "Tasks forecast for the running interval, by bound", "bound")
+    for bound, value in (("point", coming.tasks), ("lower", coming.lower), ("upper", coming.upper)):
+        if value is not None:
+            tasks.labels(bound).set(value)
+    gauge("forecast_made", "When the forecast was made, epoch seconds").set(outlook.at)
+    if outlook.fit.error is not None:
+        gauge("forecast_error", "wMAPE one interval ahead, 0..1").set(outlook.fit.error / 100)
+    if outlook.capacity is not None:
+        gauge("node_tasks", "Tasks one node completes per interval").set(outlook.capacity)
 
 
 def exposition(service: Service) -> tuple[bytes, str]:
@@ -38,4 +64,5 @@ def exposition(service: Service) -> tuple[bytes, str]:
         busy.labels(node.id, "cpu").set(node.gauges.cpu)
         busy.labels(node.id, "memory").set(node.gauges.memory)
         up.labels(node.id).set(node.state == "UP")
+    _sizing(service, gauge)
     return generate_latest(registry), CONTENT_TYPE_LATEST

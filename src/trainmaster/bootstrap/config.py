@@ -5,15 +5,25 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from dataclasses import fields
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from trainmaster.domain.errors import InvalidTask, TrainmasterError, UnknownPolicy
+from trainmaster.domain.sizing import Grid, SizingKnobs, SizingName
 from trainmaster.domain.units import parse_duration
 from trainmaster.policies.registry import PROFILES, Profile, build
+
+# Names of `forecasting.models.registry`, written out so that reading a configuration does not import numpy.
+ModelName = Literal[
+    "auto", "mean", "stack", "ridge", "weekly_median", "theta", "smoothing", "seasonal_naive", "persistence",
+    "lsp", "gru", "arima",
+]  # fmt: skip
 
 
 class BadConfig(TrainmasterError):
@@ -39,6 +49,68 @@ class ProfileConfig(BaseModel):
     summary: str = ""
 
 
+class ForecastConfig(BaseModel):
+    """How the service forecasts its volume, and sizes its cluster until somebody sets it: `[forecast]`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    interval: str = Field("1h", description="length of an interval: whole seconds, a divisor of a day")
+    zone: str = Field("UTC", description="time zone whose days and weeks count")
+    holidays: list[date] = Field([], description="dates that count as Sundays")
+    model: ModelName = Field("auto", description="forecasting model")
+    horizon: int = Field(24, ge=1, le=1000, description="intervals to forecast")
+    level: float = Field(0.9, gt=0.5, lt=1, description="share meant to stay below the upper bound")
+    boot: str = Field("0s", description="from waking a node until it works")
+    apply: bool = Field(False, description="drain and wake nodes by the recommendation; else only show it")
+    policy: SizingName = Field("conformal", description="sizing policy: static, reactive, lsp or conformal")
+    miss_cost: float = Field(
+        4.0, gt=0, le=1e6, description="conformal: cost of a node-hour of late work, in idle node-hours"
+    )
+    margin: float = Field(
+        0.05, ge=0, le=100, description="reactive: added to the latest demand, a share of it"
+    )
+    nodes: int = Field(1, ge=0, description="static: how many nodes")
+    target_utilisation: float = Field(0.9, gt=0, le=1, description="share of a node's time meant to be used")
+    min_nodes: int = Field(1, ge=0, description="nodes kept on")
+    max_nodes: int | None = Field(None, ge=0, description="nodes that may be on; all if left out")
+    hold: int = Field(2, ge=1, le=1000, description="decisions that must want fewer before a node is drained")
+
+    @field_validator("interval", "boot")
+    @classmethod
+    def _duration(cls, value: str, about: ValidationInfo) -> str:
+        try:
+            seconds = parse_duration(value)
+        except InvalidTask as error:
+            raise ValueError(f"{value!r} is not a duration; {error.remedy}") from None
+        if about.field_name == "interval" and (seconds < 1 or seconds % 1 or 86400 % seconds):
+            raise ValueError(f"{value!r} is not a divisor of a day in whole seconds; write it like 1h or 5m")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{value!r} is no time zone; write it like Europe/Berlin") from None
+        return value
+
+    def grid(self, lane_depth: int) -> Grid:
+        return Grid(
+            interval_s=parse_duration(self.interval),
+            zone=self.zone,
+            holidays=frozenset(self.holidays),
+            model=self.model,
+            horizon=self.horizon,
+            level=self.level,
+            boot_s=parse_duration(self.boot),
+            lane_depth=lane_depth,
+        )
+
+    def knobs(self) -> SizingKnobs:
+        return SizingKnobs(**{field.name: getattr(self, field.name) for field in fields(SizingKnobs)})
+
+
 class Config(BaseSettings):
     """All there is to set. Every field is also a variable, e.g. TRAINMASTER_PORT."""
 
@@ -57,6 +129,10 @@ class Config(BaseSettings):
     lanes: int = Field(2, ge=0, le=64, description="warm lanes per node for function tasks")
     profile: str = Field("default", description="policies of a new data folder")
     profiles: dict[str, ProfileConfig] = Field({}, description="further sets of policies, by name")
+    forecast: ForecastConfig = Field(
+        default_factory=lambda: ForecastConfig.model_validate({}),
+        description="forecast of the service's volume, and sizing by it",
+    )
     auth: bool = Field(True, description="ask for tokens")
     docker: str = Field("", description="container engine; empty for DOCKER_HOST or the usual socket")
     containers: bool = Field(True, description="offer container tasks if an engine is reachable")
@@ -135,8 +211,8 @@ def load_config(file: Path | None = None, **flags: Any) -> Config:
         return Config(**kept)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        source = str(chosen) if name in kept and name in values else f"{prefix}{name}".upper()
+        name, top = ".".join(str(part) for part in first["loc"]), str(first["loc"][0])
+        source = str(chosen) if top in kept and top in values else f"{prefix}{top}".upper()
         raise BadConfig(
             f"{source}: {name}: {first['msg']}",
             remedy="correct it, or leave it out for the default",

@@ -20,6 +20,7 @@ from trainmaster.api.app import make_app
 from trainmaster.bootstrap.agents import make_agents
 from trainmaster.bootstrap.config import Config
 from trainmaster.bootstrap.lock import FolderLock
+from trainmaster.bootstrap.machine import LANE_BACKLOG
 from trainmaster.bus.memory import MemoryBus
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.units import parse_duration
@@ -162,6 +163,8 @@ def _options(config: Config) -> ServiceOptions:
         profile=config.profile,
         profiles=config.all_profiles(),
         volume_roots=tuple(config.volume_roots),
+        grid=config.forecast.grid(LANE_BACKLOG),
+        sizing=config.forecast.knobs(),
         keep_tasks_s=parse_duration(config.keep_tasks),
         keep_events_s=parse_duration(config.keep_events),
         keep_logs_s=parse_duration(config.keep_logs),

@@ -14,7 +14,10 @@ STEPS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def forecast(
-    file: Annotated[Path, typer.Argument(help="CSV: time,value, or value alone, or event times.")],
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV: time,value, or value alone, or event times.")
+    ] = None,
     model: Annotated[
         str, typer.Option(help="auto, or a model by name (an unknown name lists them).")
     ] = "auto",
@@ -37,8 +40,26 @@ def forecast(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write an SVG chart here.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The volume of the running service, and the nodes it calls for.")
+    ] = False,
+    apply: Annotated[
+        bool | None,
+        typer.Option("--apply/--advise", help="With --live: drain and wake nodes by it, or only show it."),
+    ] = None,
 ) -> None:
-    """Forecast a series from a CSV file, with bounds, and test the forecast on the past."""
+    """Forecast a series from a CSV file, with bounds, and test the forecast on the past; or, with --live, the
+    service's own volume.
+    """
+    if live:
+        from trainmaster.cli.forecast_live import show
+
+        show(context, horizon, apply, json_)
+        return
+    if file is None or apply is not None:
+        wrong = "--apply and --advise need --live" if file is not None else "name a file, or use --live"
+        typer.echo(f"error: {wrong}", err=True)
+        raise typer.Exit(2)
     # numpy and the models load only here: the command line must start fast.
     import json
 

@@ -12,7 +12,7 @@ from trainmaster.client import calls, types
 from trainmaster.client.build import build, build_all
 from trainmaster.client.calls import EVERYTHING, Call, LogFilter
 from trainmaster.client.errors import TaskFailed, WaitTimeout
-from trainmaster.client.fields import TaskFields
+from trainmaster.client.fields import SizingFields, TaskFields
 from trainmaster.client.locate import locate
 from trainmaster.client.patience import (
     STREAM_SILENCE_S,
@@ -230,6 +230,14 @@ class AsyncClient:
     ) -> types.Quota:
         """None means no limit."""
         return await self._send(calls.set_quota(user, running_workers, queued_tasks))
+
+    async def forecast(self, *, rows: int = 336) -> types.Forecast:
+        """How much work comes, and how many nodes it calls for; with the last `rows` closed intervals."""
+        return await self._send(calls.forecast(rows))
+
+    async def set_forecast(self, **knobs: Unpack[SizingFields]) -> types.Forecast:
+        """Set how the cluster is sized; what is left out stays. `max_nodes=None` lifts that bound."""
+        return await self._send(calls.set_forecast(knobs))
 
     async def tokens(self) -> list[types.Token]:
         return await self._send(calls.tokens())

@@ -17,6 +17,8 @@ _NESTED: dict[type, dict[str, type]] = {
     types.EventPage: {"events": types.Event},
     types.LogPage: {"lines": types.LogLine},
     types.Node: {"gauges": types.Gauges},
+    types.Outlook: {"fit": types.Fit, "history": types.PastInterval, "coming": types.ComingInterval},
+    types.Forecast: {"knobs": types.SizingKnobs, "outlook": types.Outlook, "track": types.Sized},
     types.Overview: {"nodes": types.Node, "waiting": types.Waiting},
 }
 _NAMES: dict[type, frozenset[str]] = {}

@@ -194,6 +194,14 @@ def set_quota(user: str, running_workers: int | None, queued_tasks: int | None) 
     return Call("PUT", f"/v1/quotas/{_part(user)}", _one(types.Quota), json=body)
 
 
+def forecast(rows: int) -> Call[types.Forecast]:
+    return Call("GET", "/v1/forecast", _one(types.Forecast), _params(rows=rows))
+
+
+def set_forecast(knobs: Mapping[str, Any]) -> Call[types.Forecast]:
+    return Call("PUT", "/v1/forecast", _one(types.Forecast), json=dict(knobs))
+
+
 def tokens() -> Call[list[types.Token]]:
     return Call("GET", "/v1/tokens", _many(types.Token))
 

@@ -49,3 +49,17 @@ class TaskFields(TypedDict, total=False):
     preemptible: bool
     labels: dict[str, str]
     node_labels: dict[str, str]
+
+
+class SizingFields(TypedDict, total=False):
+    """What `Client.set_forecast` takes, see `types.SizingKnobs` and docs/configuration.md."""
+
+    apply: bool
+    policy: Literal["static", "reactive", "lsp", "conformal"]
+    miss_cost: float
+    margin: float
+    nodes: int
+    target_utilisation: float
+    min_nodes: int
+    max_nodes: int | None
+    hold: int

@@ -254,6 +254,93 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class SizingKnobs:
+    """How the cluster is sized; `apply`: nodes are drained and woken by the recommendation."""
+
+    apply: bool
+    policy: str
+    miss_cost: float
+    margin: float
+    nodes: int
+    target_utilisation: float
+    min_nodes: int
+    max_nodes: int | None
+    hold: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastInterval:
+    """A closed interval: its start, the tasks submitted in it, what would have been forecast for it."""
+
+    time: float
+    tasks: float
+    forecast: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComingInterval:
+    """An interval to come: point forecast, one-sided bounds, nodes wanted for it."""
+
+    time: float
+    tasks: float
+    lower: float | None
+    upper: float | None
+    nodes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The model in use, why, and how it did: errors in per cent of the volume, coverage 0..1."""
+
+    model: str
+    why: str
+    rows: int
+    error: float | None
+    floor: float | None
+    covered: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A past recommendation beside the nodes on once it was made."""
+
+    time: float
+    wanted: int
+    on: int
+    applied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """`capacity`: tasks one node completes per interval; `wanted`: nodes for the running one."""
+
+    at: float
+    next_at: float
+    fit: Fit
+    capacity: float | None
+    wanted: int | None
+    reason: str
+    history: list[PastInterval]
+    coming: list[ComingInterval]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The service's own volume. `outlook` is None while there is none; `why_not` says why."""
+
+    time: float
+    interval_s: float
+    zone: str
+    level: float
+    on: int
+    asleep: int
+    knobs: SizingKnobs
+    why_not: str
+    outlook: Outlook | None
+    track: list[Sized]
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """Access of somebody. `token` is the secret, shown only when it is made."""
 

@@ -144,3 +144,11 @@ class InvalidQuery(TrainmasterError):
 
     code = "invalid-query"
     status = 422
+
+
+class CannotForecast(TrainmasterError):
+    """The history and the settings allow no forecast; the message says why."""
+
+    code = "cannot-forecast"
+    status = 422
+    remedy = "correct the [forecast] settings in trainmaster.toml; until then every node stays as it is"

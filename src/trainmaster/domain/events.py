@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from trainmaster.domain.cluster import Gauges, Node, Quota
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.learned import Phase
 from trainmaster.domain.run import RunReport
+from trainmaster.domain.sizing import SizingKnobs
 from trainmaster.domain.task import TaskSpec, Urgency
 
 
@@ -88,6 +90,39 @@ class DrainRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class SizingChanged:
+    """An operator set how the cluster is sized. Without `apply` the nodes that sizing drained wake up."""
+
+    knobs: SizingKnobs
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSized:
+    """A sizing decision: how many nodes to wake or to drain, by the numbers in `reason`.
+
+    `keep`: settings to store with it, so that a restart goes on from here. `repeated`: advice given before,
+    which needs no further line of history.
+    """
+
+    wanted: int
+    wake: int
+    drain: int
+    reason: str
+    detail: dict[str, Any] = field(default_factory=dict)
+    keep: dict[str, str] = field(default_factory=dict)
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodesNeeded:
+    """Waiting tasks need these nodes, which sizing drained."""
+
+    nodes: tuple[NodeId, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunReported:
     node: NodeId
     report: RunReport
@@ -159,6 +194,9 @@ Event = (
     | NodeReturned
     | NodeVanished
     | DrainRequested
+    | SizingChanged
+    | ClusterSized
+    | NodesNeeded
     | RunReported
     | ProgressReported
     | ResizeRequested

@@ -36,6 +36,8 @@ class RecordKind(StrEnum):
     NODE_GONE = "node-gone"
     NODE_DRAINING = "node-draining"
     NODE_WOKEN = "node-woken"
+    CLUSTER_SIZED = "cluster-sized"
+    SIZING_CHANGED = "sizing-changed"
     PROFILE_SWITCHED = "profile-switched"
     QUOTA_CHANGED = "quota-changed"
     REPORT_REFUSED = "report-refused"

@@ -11,7 +11,7 @@ from trainmaster.forecasting.conformal import Conformal, log_ratio
 from trainmaster.forecasting.errors import TooShort
 from trainmaster.forecasting.models import registry
 from trainmaster.forecasting.models.base import Model, check_horizon, log_offset
-from trainmaster.forecasting.models.combine import Auto
+from trainmaster.forecasting.models.combine import Auto, Choice
 from trainmaster.forecasting.series import Series
 
 FloatArray = NDArray[np.float64]
@@ -28,18 +28,27 @@ ORIGINS = 8
 class Prediction:
     """The coming rows.
 
-    model    name of the model used (for "auto": the one it chose)
+    model    name of the model used (for "auto": the one it chose);  why: the reason for it
     starts   epoch seconds of each row, float64[horizon]
     point    forecasts;  lower, upper: one-sided bounds, each passed in a share 1 − tau of cases.
              NaN where the history is too short to judge
+    past     one-step forecasts of the latest rows of the history, float64[at most SCORES]; NaN where the
+             model could not start
+    errors   log((actual + offset) / (forecast + offset)) of those, NaN likewise
+    growth   spread of errors at each step ahead over that of one step, float64[horizon], from 1 upwards
     """
 
     model: str
+    why: str
     starts: FloatArray
     point: FloatArray
     lower: FloatArray
     upper: FloatArray
     tau: float
+    past: FloatArray
+    errors: FloatArray
+    growth: FloatArray
+    offset: float
 
 
 def predict(
@@ -54,7 +63,8 @@ def predict(
     check_horizon(horizon)
     history = history.tail(RECENT)
     asked = registry.model(model) if isinstance(model, str) else model
-    used = asked.chosen(history) if isinstance(asked, Auto) else asked
+    choice = asked.choice(history) if isinstance(asked, Auto) else Choice(asked, "by request")
+    used = choice.model
     point = used.forecast(history, horizon)
     offset = log_offset(history.values)
     first = max(1, len(history) - SCORES)
@@ -66,11 +76,16 @@ def predict(
     fall = rule.offsets(-scores)[-1] * growth
     return Prediction(
         model=used.name,
+        why=choice.why,
         starts=np.atleast_1d(history.starts(len(history) + np.arange(horizon))),
         point=point,
         lower=np.maximum((point + offset) * np.exp(-fall) - offset, 0.0),
         upper=(point + offset) * np.exp(rise) - offset,
         tau=tau,
+        past=past,
+        errors=scores,
+        growth=growth,
+        offset=offset,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.errors import InvariantBroken
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.run import Run
@@ -63,6 +64,10 @@ def check(state: State) -> None:
         must((task.id in state.elastic) == changeable, "the index of elastic tasks is true", task.id)
         told = live and task.intent is not Intent.NONE and task.spec.kind is not TaskKind.FUNCTION
         must((task.id in state.stopping) == told, "the index of stopping tasks is true", task.id)
+    for node in state.nodes.values():
+        if node.state in (NodeState.UP, NodeState.DRAINING):
+            drained = node.id in state.drained
+            must(drained == (node.state is NodeState.DRAINING), "exactly drained nodes drain", node.id)
     ends = list(state.ends)
     must(ends == sorted(ends), "expected ends are sorted", ends[:3])
     expected = {(e, t.id) for t in state.active.values() if (e := expected_end(t)) is not None}
@@ -73,15 +78,15 @@ def check(state: State) -> None:
         for run_id, run in here_runs.items():
             must(run.live, "only live runs are on nodes", run_id)
             must(state.runs.get(run_id.task, {}).get(run_id.rank) == run, "both indexes agree", run_id)
-        node = state.nodes.get(node_id)
-        if node is not None:
-            must(state.used(node_id).fits(node.capacity), "no node is over-allotted", node_id)
+        here = state.nodes.get(node_id)
+        if here is not None:
+            must(state.used(node_id).fits(here.capacity), "no node is over-allotted", node_id)
             devices = [device for run in here_runs.values() for device in run.devices]
             must(len(devices) == len(set(devices)), "no GPU is given twice", (node_id, devices))
     for task_id, by_rank in state.runs.items():
         for run in by_rank.values():
-            here = run.id in state.on_node.get(run.node, {})
-            must(here == run.live, "live runs are on their node", (task_id, run.id))
+            listed = run.id in state.on_node.get(run.node, {})
+            must(listed == run.live, "live runs are on their node", (task_id, run.id))
 
 
 def _workers(must: Must, task: Task, runs: dict[int, Run]) -> None:

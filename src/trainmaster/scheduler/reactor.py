@@ -8,9 +8,10 @@ from typing import Any
 
 from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.commands import Forget, Launch, Regroup, Stop
-from trainmaster.domain.errors import NotResizable, TaskEnded, UnknownNode, UnknownTask
+from trainmaster.domain.errors import NotResizable, TaskEnded, UnknownTask
 from trainmaster.domain.events import (
     CancelRequested,
+    ClusterSized,
     DrainRequested,
     Event,
     GroupBroken,
@@ -18,6 +19,7 @@ from trainmaster.domain.events import (
     NodeJoined,
     NodeMeasured,
     NodeReturned,
+    NodesNeeded,
     NodeVanished,
     PriorityRequested,
     ProfileSwitched,
@@ -25,6 +27,7 @@ from trainmaster.domain.events import (
     QuotaChanged,
     ResizeRequested,
     RunReported,
+    SizingChanged,
     TaskSubmitted,
     TrainingConverged,
     WorkerJoined,
@@ -39,6 +42,7 @@ from trainmaster.domain.task import Elasticity, Intent, Task, TaskKind, TaskSpec
 from trainmaster.policies.admission import check_placeable, check_quota
 from trainmaster.policies.registry import named
 from trainmaster.scheduler.attempts import conclude, finish, moved_run, stop_attempt
+from trainmaster.scheduler.drains import on_drain, on_needed, on_sized, on_sizing
 from trainmaster.scheduler.elastic import (
     on_broken,
     on_converged,
@@ -212,18 +216,6 @@ def on_quota(change: Change, event: QuotaChanged) -> None:
     )
 
 
-def on_drain(change: Change, event: DrainRequested) -> None:
-    node = change.state.nodes.get(event.node)
-    if node is None:
-        raise UnknownNode(f"there is no node {event.node}", node=event.node)
-    if event.drain and node.state is NodeState.UP:
-        change.node(replace(node, state=NodeState.DRAINING))
-        change.record(RecordKind.NODE_DRAINING, node=node.id, reason=f"by {event.by}")
-    elif not event.drain and node.state is NodeState.DRAINING:
-        change.node(replace(node, state=NodeState.UP))
-        change.record(RecordKind.NODE_WOKEN, node=node.id, reason=f"by {event.by}")
-
-
 def _live(change: Change, task_id: TaskId) -> Task:
     task = change.state.tasks.get(task_id)
     if task is None:
@@ -237,8 +229,7 @@ def _live(change: Change, task_id: TaskId) -> Task:
 def on_node_joined(change: Change, event: NodeJoined) -> None:
     """Reconcile: what the node holds against what we have recorded of it."""
     state, node = change.state, event.node
-    known = state.nodes.get(node.id)
-    if known is not None and known.state is NodeState.DRAINING:
+    if node.id in state.drained:
         node = replace(node, state=NodeState.DRAINING)
     change.node(node)
     change.record(RecordKind.NODE_JOINED, node=node.id, reason=node.capacity.describe())
@@ -282,7 +273,8 @@ def on_silent(change: Change, event: NodeFellSilent) -> None:
 def on_returned(change: Change, event: NodeReturned) -> None:
     node = change.state.nodes.get(event.node)
     if node is not None and node.state is NodeState.SUSPECT:
-        change.node(replace(node, state=NodeState.UP))
+        drained = node.id in change.state.drained
+        change.node(replace(node, state=NodeState.DRAINING if drained else NodeState.UP))
         change.record(RecordKind.NODE_RETURNED, node=node.id)
 
 
@@ -463,6 +455,9 @@ _REACTIONS: dict[type, Callable[[Change, Any], None]] = {
     ProfileSwitched: on_profile,
     QuotaChanged: on_quota,
     DrainRequested: on_drain,
+    SizingChanged: on_sizing,
+    ClusterSized: on_sized,
+    NodesNeeded: on_needed,
     NodeJoined: on_node_joined,
     NodeMeasured: on_measured,
     NodeFellSilent: on_silent,

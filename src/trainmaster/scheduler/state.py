@@ -10,7 +10,7 @@ from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.history import Record, RecordKind
-from trainmaster.domain.ids import NodeId, RunId, TaskId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.learned import Learned
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.replacing import replacer
@@ -69,6 +69,7 @@ class State:
     tasks: dict[TaskId, Task] = field(default_factory=dict)
     runs: dict[TaskId, dict[int, Run]] = field(default_factory=dict)  # of the current attempt, by rank
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    drained: dict[NodeId, UserName | None] = field(default_factory=dict)  # by whom; None: by sizing
     on_node: dict[NodeId, dict[RunId, Run]] = field(default_factory=dict)  # the live runs again, by node
     quotas: dict[str, Quota] = field(default_factory=dict)
     ready: Ready = field(default_factory=Ready)

@@ -34,10 +34,12 @@ from trainmaster.domain.events import (
 from trainmaster.domain.ids import NodeId, TaskId, UserName, task_id
 from trainmaster.domain.lifecycle import ENDED
 from trainmaster.domain.run import Run, RunGauge
+from trainmaster.domain.sizing import Grid, SizingKnobs
 from trainmaster.domain.task import Task, TaskKind, TaskSpec, Urgency, validate
 from trainmaster.domain.units import Resources, format_duration
 from trainmaster.policies.registry import PROFILES, Profile, named
 from trainmaster.ports import Bus, Clock, Engine, Store
+from trainmaster.scheduler.drains import restore_drained
 from trainmaster.scheduler.explain import Explanation, Fact, explain
 from trainmaster.scheduler.state import Progress, State, restore
 from trainmaster.service.access import Access
@@ -45,6 +47,7 @@ from trainmaster.service.dispatch import Dispatch
 from trainmaster.service.gauges import GaugeBook
 from trainmaster.service.loop import Loop
 from trainmaster.service.news import News
+from trainmaster.service.sizing import Sizing
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +56,10 @@ _SWEEP_BELOW = 5_000  # live tasks: with more, a full garbage collection would b
 
 @dataclass(frozen=True, slots=True)
 class ServiceOptions:
-    """`volume_roots`: host folders that containers may mount. Ages in seconds."""
+    """`volume_roots`: host folders that containers may mount. Ages in seconds.
+
+    `grid`: how time is cut to forecast the volume; `sizing`: what holds until somebody sets it live.
+    """
 
     profile: str = "default"
     profiles: Mapping[str, Profile] = field(default_factory=lambda: PROFILES)
@@ -63,6 +69,8 @@ class ServiceOptions:
     keep_logs_s: float = 30 * 86400.0
     retention_every_s: float = 600.0
     default_grace_s: float = 10.0
+    grid: Grid = field(default_factory=Grid)
+    sizing: SizingKnobs = field(default_factory=SizingKnobs)
     environment: tuple[tuple[str, str], ...] = field(default=())
 
 
@@ -82,6 +90,7 @@ class Service:
         self.state = State(seed=seed, profiles=dict(options.profiles))
         self.dispatch = Dispatch(engine)
         self.loop = Loop(self.state, store, clock, self.dispatch, bus, incarnation=secrets.token_hex(8))
+        self.sizing = Sizing(self.loop, store, clock, options.grid, options.sizing, options.keep_tasks_s)
         self.started_at = clock.now()
         self._jobs: list[asyncio.Task[None]] = []
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -98,12 +107,15 @@ class Service:
             profile = "default"
         self.state.policies = named(profile, self.state.profiles)
         self.state.next_seq = loaded.last_task_seq + 1
+        restore_drained(self.state, loaded.settings)
+        self.sizing.restore(loaded.settings)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
         news = News(self.loop, self.clock, loaded.log_offsets, self.gauges.note_runs)
         self._jobs = [
             asyncio.create_task(self.loop.run(), name="scheduler loop"),
             asyncio.create_task(self._retain(), name="retention"),
             asyncio.create_task(self._watch_gauges(), name="gauges"),
+            asyncio.create_task(self.sizing.run(), name="sizing"),
         ]
         await self.engine.start(news)
         log.info("service started", live_tasks=len(loaded.tasks), live_runs=len(loaded.runs))

@@ -8,9 +8,10 @@ from uuid import uuid4
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import RunId, TaskId
 from trainmaster.domain.run import Run, Stream
+from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
 from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow
-from trainmaster.store import log_bytes, log_pages, migrate, reader, retention
+from trainmaster.store import log_bytes, log_pages, migrate, reader, retention, volume
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -93,6 +94,12 @@ class SqlStore:
 
     def log_bytes(self, task: TaskId, stream: Stream, attempt: int, rank: int) -> AsyncIterator[bytes]:
         return log_bytes.log_bytes(self._database, RunId(task, attempt, rank), stream)
+
+    async def arrivals(self, after: int, slot_s: float) -> tuple[dict[int, int], int]:
+        return await self._database.read(lambda c: volume.arrivals(c, after, slot_s))
+
+    async def worked(self, since: float, until: float, most_s: float) -> Worked:
+        return await self._database.read(lambda c: volume.worked(c, since, until, most_s))
 
     async def idempotent(self, key: str) -> tuple[str, TaskId] | None:
         return await self._database.read(lambda c: reader.idempotent(c, key))

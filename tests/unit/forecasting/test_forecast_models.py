@@ -240,3 +240,12 @@ def test_the_default_path_loads_neither_torch_nor_statsmodels() -> None:
         "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 30, 120, 400])
+def test_the_default_says_why_whatever_the_history(rows: int) -> None:
+    hours = np.arange(rows)
+    values = np.where((hours % 24 >= 8) & (hours % 24 < 20), 20.0, 2.0) + hours * 7 % 5
+    choice = model("auto").choice(Series(values, 3600.0))
+    assert choice.why
+    assert "nan" not in choice.why

@@ -166,6 +166,27 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """A model, and in one sentence why it was chosen."""
+
+    model: Model
+    why: str
+
+
+def compared_errors(table: FloatArray, actual: FloatArray, offset: float) -> tuple[int, FloatArray]:
+    """Rows for which every line of `table` has a forecast, and mean |log error| of each, float64[lines]."""
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(np.log(actual + offset) - np.log(np.maximum(table, 0.0) + offset))
+    common = np.isfinite(gaps).all(axis=0)
+    rows = int(common.sum())
+    return rows, gaps[:, common].mean(axis=1) if rows else np.full(table.shape[0], np.nan)
+
+
+def _share(error: float) -> str:
+    return f"{100 * np.expm1(error):.3g} %"
+
+
+@dataclass(frozen=True, slots=True)
 class Auto:
     """The default: the mean of its members unless one of them, or their stack, is clearly better.
 
@@ -193,16 +214,31 @@ class Auto:
 
     def chosen(self, history: Series) -> Model:
         """The model `forecast` would use."""
+        return self.choice(history).model
+
+    def choice(self, history: Series) -> Choice:
+        """The model `forecast` would use, and why."""
         first = max(1, len(history) - self.window)
         candidates, default, actual = self._compared(history, first)
-        index = int(
-            choices(candidates, default, actual, log_offset(history.values), self.margin, self.window)[-1]
-        )
+        offset = log_offset(history.values)
+        index = int(choices(candidates, default, actual, offset, self.margin, self.window)[-1])
         if index >= 0:
-            return self._candidates()[index]
-        if np.isfinite(default).any() or not self.floors:
-            return Mean(self.members)
-        return self.floors[0]  # too little history for any member: the simplest floor always starts
+            # Only these two: a model that needs more history than there is has no row to compare.
+            rows, errors = compared_errors(np.stack([default, candidates[index]]), actual, offset)
+            told = f"an error of {_share(errors[1])} against {_share(errors[0])} over {rows} rows"
+            why = f"clearly better than the mean of all: {told}" if rows else "the only one that could start"
+            return Choice(self._candidates()[index], why)
+        if not np.isfinite(default).any() and self.floors:
+            return Choice(self.floors[0], "too little history for any other model")
+        mean = Mean(self.members)
+        able = np.flatnonzero(np.isfinite(candidates).any(axis=1))
+        rows, errors = compared_errors(np.concatenate([default[None], candidates[able]]), actual, offset)
+        if not rows:
+            return Choice(mean, "too little history to compare the models")
+        best = int(np.argmin(errors[1:]))
+        told = f"{self._candidates()[able[best]].name} had an error of {_share(errors[best + 1])}"
+        against = f"against {_share(errors[0])} over {rows} rows"
+        return Choice(mean, f"no single model is clearly better than the mean: at best {told} {against}")
 
     def rolling(self, series: Series, first: int) -> FloatArray:
         out = np.full(max(len(series) - first, 0), np.nan)

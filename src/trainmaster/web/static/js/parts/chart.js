@@ -11,7 +11,7 @@ const MOST_LINES = 16;
 let loading = null;
 
 /** uPlot comes as a plain script that leaves a global; it is loaded when the first chart is drawn. */
-function library() {
+export function library() {
   loading ??= new Promise((resolve, reject) => {
     const script = h("script", { src: `${document.documentElement.dataset.assets}/vendor/uPlot.iife.min.js` });
     script.addEventListener("load", () => resolve(window.uPlot));
