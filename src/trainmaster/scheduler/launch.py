@@ -10,8 +10,9 @@ from trainmaster.scheduler.state import Limits, State
 def run_spec(state: State, task: Task, run: Run) -> RunSpec:
     """The orders for one worker. A function of recorded facts only, so it can be issued again after a crash.
 
-    Tasks that may have several workers get torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) unless
-    the task sets them itself. One that joins a group later does not: the group's plan says where to meet.
+    Tasks that may have several workers get torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR,
+    MASTER_PORT) unless the task sets them itself. One that joins a group later does not: the group's plan
+    says where to meet.
     """
     spec = task.spec
     environment = spec.environment
