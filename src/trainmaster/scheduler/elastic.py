@@ -325,8 +325,8 @@ def _publish(change: Change, task: Task, members: tuple[int, ...]) -> None:
     )
     runs = change.state.runs[task.id]
     # Those that ended well were counted until now: it was not known that training goes on without them.
-    done = sum(_ended_well(runs.get(rank)) for rank in before.members if rank not in members)
-    task = change.task(moved(task, group=group, workers=task.workers - done))
+    staying = sum(run.live and not run.stopping and rank not in group.leaving for rank, run in runs.items())
+    task = change.task(moved(task, group=group, workers=staying))
     for rank in [rank for rank, run in runs.items() if not run.live and rank not in members]:
         del runs[rank]
     plan = group.plan
