@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainmaster.train.callbacks import TrainmasterCallback
 from trainmaster.train.convergence import RawBeta, Rule, Smoothed
 from trainmaster.train.errors import (
     ModelMismatch,
@@ -25,6 +26,7 @@ __all__ = [
     "Smoothed",
     "StateUnfit",
     "TrainingError",
+    "TrainmasterCallback",
     "UnevenStep",
     "WrongUse",
     "report",
