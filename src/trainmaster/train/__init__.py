@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from trainmaster.train.callbacks import TrainmasterCallback
 from trainmaster.train.convergence import RawBeta, Rule, Smoothed
 from trainmaster.train.errors import (
     ModelMismatch,
@@ -25,6 +26,7 @@ __all__ = [
     "Smoothed",
     "StateUnfit",
     "TrainingError",
+    "TrainmasterCallback",
     "UnevenStep",
     "WrongUse",
     "report",
@@ -43,6 +45,9 @@ def task(
     between_s: float = 300.0,
     convergence: Rule | None = _CONVERGENCE,
     max_steps: int | None = None,
+    mode: str = "sync",
+    average_every: int = 10,
+    shares: str = "speed",
 ) -> Task:
     """A training task, for a `with` statement: alone, or a member of the group Trainmaster started it in.
 
@@ -52,7 +57,9 @@ def task(
     between epochs for `between_s`. `convergence` judges a validation metric given to `t.report` after an
     epoch's batches, `val_accuracy` by default: at a plateau the scheduler may take workers away, and when
     nothing more is gained the epochs end; None never ends them early. `max_steps` caps the optimizer steps
-    of the whole training. Raises WrongUse.
+    of the whole training. `mode`: "sync", all work on one global batch, or "local_sgd", each trains on its
+    own part with batches of its own and models are averaged after `average_every` steps. `shares`: by
+    measured "speed", or "equal". Raises WrongUse.
     """
     from trainmaster.train.core import Options
     from trainmaster.train.session import Task
@@ -61,4 +68,11 @@ def task(
         raise WrongUse(f"not_finite is 'raise' or 'skip', not {not_finite!r}")
     if max_steps is not None and max_steps < 1:
         raise WrongUse(f"max_steps is at least 1, not {max_steps}")
-    return Task(Options(seed, not_finite, checkpoint_s, hang_s, between_s, convergence, max_steps))
+    if mode not in ("sync", "local_sgd"):
+        raise WrongUse(f"mode is 'sync' or 'local_sgd', not {mode!r}")
+    if shares not in ("speed", "equal") or average_every < 1:
+        raise WrongUse("shares is 'speed' or 'equal', and average_every at least 1")
+    options = Options(
+        seed, not_finite, checkpoint_s, hang_s, between_s, convergence, max_steps, mode, average_every, shares
+    )
+    return Task(options)

@@ -34,6 +34,9 @@ class Options:
     between_s: float = 300.0
     convergence: Rule | None = None
     max_steps: int | None = None
+    mode: str = "sync"
+    average_every: int = 10
+    shares: str = "speed"
 
 
 class Core:
@@ -117,7 +120,7 @@ class Core:
         link, group = self.group.link, self.group
         assert link is not None
         sends = group.position == source
-        content = self._capture() if sends else b""
+        content = self.capture() if sends else b""
         length = torch.tensor([len(content)], dtype=torch.int64)
         group.begin()
         link.broadcast(length, source)
@@ -128,7 +131,7 @@ class Core:
         group.begin()
         link.broadcast(sent, source)
         if behind and not sends:
-            self._become(sent.numpy().tobytes(), random_too=False)
+            self.become(sent.numpy().tobytes(), random_too=False)
             # Another worker's random numbers would make equal dropout masks here.
             mixed = (self.options.seed, self.position.clock, self.context.rank)
             torch.manual_seed(hash(mixed) % 2**63)
@@ -136,7 +139,8 @@ class Core:
 
     # --- state ---------------------------------------------------------------------------------------------
 
-    def _capture(self) -> bytes:
+    def capture(self) -> bytes:
+        """All that training has changed."""
         return self.replica.capture(
             {
                 "position": self.position.dump(),
@@ -145,7 +149,8 @@ class Core:
             }
         )
 
-    def _become(self, content: bytes, random_too: bool) -> None:
+    def become(self, content: bytes, random_too: bool) -> None:
+        """Go to what was captured. Raises StateUnfit."""
         extra = self.replica.restore(content, random_too=random_too)
         self.position.load(extra["position"])
         self.accumulating = extra["accumulating"]
@@ -154,14 +159,14 @@ class Core:
     def _resume(self) -> None:
         content = self._checkpoints.newest() if self._checkpoints is not None else None
         if content is not None:
-            self._become(content, random_too=True)
+            self.become(content, random_too=True)
 
     def save(self) -> None:
         """Write a checkpoint, if there is where and what. A full disk is reported and ends nothing."""
         if self._checkpoints is None or self.position.clock <= 0:
             return
         try:
-            self._checkpoints.save(self.position.clock, self._capture())
+            self._checkpoints.save(self.position.clock, self.capture())
         except OSError as error:
             self.uplink.tell("unsaved", step=self.position.step, why=str(error))
         self._saved_at = time.monotonic()

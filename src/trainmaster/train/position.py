@@ -13,7 +13,7 @@ class Position:
     """`clock` counts every agreement (steps and ends of epochs); the larger clock is further on.
 
     `step` counts optimizer steps of the whole training. `part` is the ordinal of the `batches` loop within
-    the epoch, `index` the next step in it.
+    the epoch, `index` the next step in it (the next sample, where workers average models).
     """
 
     clock: int = NOTHING
@@ -27,6 +27,14 @@ class Position:
         self.clock += 1
         self.step += steps
         self.index += steps
+        if self.index >= of:
+            self.part, self.index = self.part + 1, 0
+
+    def round_done(self, steps: int, samples: int, of: int) -> None:
+        """A round of `steps` steps is over, which took `samples` of the `of` samples of a part."""
+        self.clock += 1
+        self.step += steps
+        self.index += samples
         if self.index >= of:
             self.part, self.index = self.part + 1, 0
 

@@ -44,6 +44,15 @@ class Replica:
                 found |= {id(one): one for one in thing.parameters() if one.requires_grad}
         return list(found.values())
 
+    def averaged(self) -> list[torch.Tensor]:
+        """Floating-point parameters and buffers of the models, each once, in order."""
+        found: dict[int, torch.Tensor] = {}
+        for thing in self.objects:
+            if isinstance(thing, nn.Module):
+                tensors = (*(one.detach() for one in thing.parameters()), *thing.buffers())
+                found |= {one.data_ptr(): one for one in tensors if one.is_floating_point() and one.numel()}
+        return list(found.values())
+
     # --- comparing -----------------------------------------------------------------------------------------
 
     def describe(self) -> list[str]:

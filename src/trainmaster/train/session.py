@@ -17,6 +17,7 @@ from trainmaster.train.context import Context
 from trainmaster.train.convergence import Phase
 from trainmaster.train.core import TERMINATED, Core, Options
 from trainmaster.train.errors import WrongUse
+from trainmaster.train.modes.local_sgd import LocalSgd
 from trainmaster.train.modes.sync import Sync
 from trainmaster.train.report import report as write_report
 
@@ -26,7 +27,7 @@ class Task:
 
     def __init__(self, options: Options, context: Context | None = None) -> None:
         self._core = Core(context or Context.from_environment(), options)
-        self._mode = Sync(self._core)
+        self._mode = LocalSgd(self._core) if options.mode == "local_sgd" else Sync(self._core)
         self._epoch = 0  # that of the loop under way
         self._part = 0
         self._loops = 0  # loops of ours that are under way; while there is one, TERM is agreed on

@@ -23,7 +23,7 @@ dataset = TensorDataset(
 )
 width = int(env.get("WIDTH", "16"))
 model = torch.nn.Sequential(torch.nn.Linear(8, width), torch.nn.Tanh(), torch.nn.Linear(width, 3)).double()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=float(env.get("MOMENTUM", "0.9")))
 schedule = torch.optim.lr_scheduler.StepLR(optimizer, 100, 0.9)
 nan_at, die_at = int(env.get("NAN_AT", "-1")), int(env.get("DIE_AT", "-1"))
 
@@ -31,6 +31,8 @@ log = (folder / f"steps-{rank}").open("a", buffering=1)
 options = {"hang_s": float(env.get("HANG_S", "10")), "checkpoint_s": float(env.get("CHECKPOINT_S", "60"))}
 if env.get("MAX_STEPS"):
     options["max_steps"] = int(env["MAX_STEPS"])
+if env.get("MODE"):
+    options |= {"mode": env["MODE"], "average_every": int(env["EVERY"]), "shares": env.get("SHARES", "speed")}
 curve = json.loads(env.get("CURVE", "[]"))
 with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
     model, optimizer, schedule = t.prepare(model, optimizer, schedule)
@@ -56,5 +58,6 @@ with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
                 log.write(json.dumps({**mark, "kept": True}) + "\n")
             time.sleep(float(env.get("PAUSE_S", "0")))
         t.report(loss=loss, rank=float(rank), **({"val_accuracy": curve[epoch]} if curve else {}))
+    torch.save(model.state_dict(), folder / f"model-{rank}.pt")
     if t.is_leader:
         torch.save(model.state_dict(), folder / "model.pt")

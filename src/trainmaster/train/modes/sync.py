@@ -108,7 +108,8 @@ class Sync:
         core.pace.agreed()
         self._begun = time.monotonic()
         self._reduced = agreed
-        if not agreed.idle and self._shares.add(self._counts, seconds) and group.leads:
+        by_speed = core.options.shares == "speed" and not agreed.idle
+        if by_speed and self._shares.add(self._counts, seconds) and group.leads:
             self._tell_shares(seconds)
         if 0 < agreed.idle < group.size:
             raise UnevenStep(f"step {core.position.step}: not all called backward", step=core.position.step)

@@ -1,0 +1,108 @@
+"""Local SGD: each worker trains on its own part, and the models are averaged every k steps.
+
+A round takes the next k·batch samples per worker of the epoch's order and divides them by the workers' speed.
+Each worker takes ordinary optimizer steps on its part, of `batch` samples each; then parameters and
+floating-point buffers become their mean, weighted by samples. Optimizer state stays local, and a joiner gets
+the leader's. More workers mean fewer steps of each per epoch: the trade of accuracy for speed that RLPTO
+assumes. A round that fails is done again from its beginning.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from trainmaster.train.communicator import LinkFailed
+from trainmaster.train.core import Core
+from trainmaster.train.data import Samples
+from trainmaster.train.errors import NotFinite
+from trainmaster.train.reduction import Said
+from trainmaster.train.sampler import global_batch, split
+from trainmaster.train.shares import Shares
+
+
+class LocalSgd:
+    """The rounds of one worker. In this mode `position.index` counts samples of the part."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._shares = Shares(1)
+        self._shared_in = -1  # the generation these are of
+        self.dropped = False  # a step of one's own cannot fail; a round can, and comes again
+        self.indices = torch.empty(0, dtype=torch.int64)
+
+    def may_step(self) -> bool:
+        return True
+
+    def batches(self, dataset: Any, batch: int, epoch: int, part: int) -> Iterator[Any]:
+        """This worker's batches of the rounds that are left of the part."""
+        core, position = self._core, self._core.position
+        samples = Samples(dataset)
+        while True:
+            core.ensure()
+            if (position.epoch, position.part) != (epoch, part) or not samples.size or core.capped:
+                return
+            group = core.group
+            if self._shared_in != group.generation:
+                self._shares, self._shared_in = Shares(group.size), group.generation
+            order = global_batch(core.options.seed, epoch, part, 0, samples.size, samples.size)
+            whole = order[position.index :][: core.options.average_every * batch * group.size]
+            counts = split(len(whole), self._shares.weights)
+            own = whole.split(counts)[group.position]
+            before = core.capture()
+            begun = time.monotonic()
+            try:
+                for at in range(0, len(own), batch):
+                    self.indices = own[at : at + batch]
+                    yield samples.take(self.indices)
+            finally:  # who breaks out of the loop ends the round too
+                said = self._average(counts, batch, samples.size, time.monotonic() - begun, before)
+            if said is not None:
+                core.turn(said.stop > 0, int(said.newest))
+
+    def _average(
+        self, counts: list[int], batch: int, size: int, spent_s: float, before: bytes
+    ) -> Said | None:
+        """End a round; None if it has to be done again."""
+        core, group = self._core, self._core.group
+        assert group.link is not None
+        tensors = core.replica.averaged()
+        dtype = torch.float32
+        for tensor in tensors:
+            dtype = torch.promote_types(dtype, tensor.dtype)
+        weight = counts[group.position] / sum(counts)
+        spent, bad = [0.0] * group.size, [0.0] * group.size
+        model = torch.cat([tensor.reshape(-1).to("cpu", dtype) for tensor in tensors])
+        spent[group.position], bad[group.position] = spent_s, float(not model.isfinite().all())
+        newest = group.newest() if group.leads else 0
+        tail = torch.tensor([float(core.stopping), float(newest), *spent, *bad], dtype=dtype)
+        flat = torch.cat([model * weight if weight else torch.zeros_like(model), tail])
+        group.begin()
+        try:
+            group.link.sum(flat)
+        except LinkFailed as failed:
+            core.become(before, random_too=False)
+            group.broken(failed)
+            return None
+        core.pace.agreed()
+        stop, newest_of_all, *rest = flat[len(model) :].tolist()
+        self._refuse([group.members[at] for at, one in enumerate(rest[group.size :]) if one])
+        with torch.no_grad():
+            parts = flat[: len(model)].split([tensor.numel() for tensor in tensors])
+            for tensor, mean in zip(tensors, parts, strict=True):
+                tensor.copy_(mean.view_as(tensor))
+        if core.options.shares == "speed":
+            self._shares.add(counts, rest[: group.size])
+        core.position.round_done(-(-max(counts) // batch), sum(counts), size)
+        return Said(stop=stop, newest=newest_of_all)
+
+    def _refuse(self, workers: list[int]) -> None:
+        if workers:
+            step = self._core.position.step
+            raise NotFinite(
+                f"the round from step {step}: the model of worker {workers} is not finite",
+                step=step, epoch=self._core.position.epoch, workers=workers,
+            )  # fmt: skip
