@@ -28,6 +28,7 @@ from typing import Any
 
 from tests.live import Live, wait_until
 
+_ROUNDS_A_TASK = 3  # more workers that die in a row end an attempt
 SCRIPT = """
 import os, time
 import torch
@@ -114,6 +115,13 @@ class Group:
         os.kill(started["started"]["child"], signal.SIGKILL)
         return begin
 
+    def cancel(self) -> None:
+        self.client.post(f"/v1/tasks/{self.task}/cancel")
+        wait_until(
+            lambda: self.client.get(f"/v1/tasks/{self.task}").json()["state"] == "CANCELLED", "its end"
+        )
+        (self.folder / "steps-0").unlink()
+
     def stall(self, begin: float, end: float) -> float:
         """The longest gap between two steps of worker 0, which leads throughout, in that time."""
         times = [float(line) for line in (self.folder / "steps-0").read_text().splitlines()[:-1]]
@@ -128,13 +136,17 @@ def measure(rounds: int) -> dict[str, Any]:
         (folder / "train.py").write_text(SCRIPT)
         live = Live(folder / "data", nodes=1, leave_running=False)
         live.start()
+        group: Any = None
         try:
-            group = Group(live, folder)
-            wait_until(lambda: group.said("joined"), "the first generation", 60)
-            wait_until(lambda: list(live.data.glob("forkserver-python-*.sock")), "the warm interpreter", 60)
-            group.resize(2)
-            group.settle(2)
             for turn in range(rounds):
+                if turn % _ROUNDS_A_TASK == 0:
+                    if group is not None:
+                        group.cancel()
+                    group = Group(live, folder)
+                    wait_until(lambda: group.said("joined"), "the first generation", 60)  # noqa: B023
+                    wait_until(lambda: list(live.data.glob("forkserver-python-*.sock")), "the warm one", 60)
+                    group.resize(2)
+                    group.settle(2)
                 begin = group.resize(3)
                 joined = wait_until(lambda: group.joined(3, begin), "the third worker", 60)  # noqa: B023
                 newest = max(joined)
