@@ -2,7 +2,8 @@
 
     python -m benchmarks.elastic [--rounds 10]
 
-One service with one node, the small network (784-256-10, global batch 256, one thread a worker).
+One service with one node, the small network (784-256-10, global batch 256, one thread a worker) on so little
+data (2560 samples) that making it does not count.
 A round: resize from 2 to 3 workers, KILL the newest, back to 2. Figures, medians over the rounds, in seconds:
 
 - `grow_s`: from the request to the word `joined` of the newcomer (bar 0.3); `ready_s` until its `ready`
@@ -37,7 +38,7 @@ from torch.utils.data import TensorDataset
 from trainmaster import train
 
 torch.set_num_threads(1)
-dataset = TensorDataset(torch.randn(25600, 784), torch.randint(0, 10, (25600,)))
+dataset = TensorDataset(torch.randn(2560, 784), torch.randint(0, 10, (2560,)))
 model = torch.nn.Sequential(torch.nn.Linear(784, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
 opt = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 with train.task() as t, open(f"steps-{os.environ['TRAINMASTER_RANK']}", "a", buffering=1) as steps:
