@@ -50,6 +50,7 @@ class ContainerRunner:
     ) -> None:
         self._runs_folder = f"{folder}/runs"
         self._runs: dict[RunId, ContainerRun] = {}
+        self._latest: asyncio.Event | None = None  # `begun` of the run launched last
         self._tasks: set[asyncio.Task[None]] = set()
         os.makedirs(self._runs_folder, mode=0o700, exist_ok=True)
         owner = _owner(folder)
@@ -96,6 +97,7 @@ class ContainerRunner:
             held.end(None, Fault.START_FAILED, f"cannot write the run's folder: {error}")
             return
         self._place.on_report(held.report)
+        held.after, self._latest = self._latest, held.begun
         self._spawn(held.live())
 
     async def stop(self, run: RunId, grace_s: float) -> None:

@@ -25,6 +25,7 @@ from trainmaster.runners.container_log import Spool, tail
 from trainmaster.runners.container_spec import Refused
 
 _log = logging.getLogger(__name__)
+_TURN_S = 2.0  # at most, for those that were launched before
 _LONGEST_PAUSE_S = 2.0
 _RECHECK_S = 1.0  # how often a kill is repeated until the container is seen dead
 _TAIL = 4096
@@ -62,6 +63,8 @@ class ContainerRun:
     reason: Fault = Fault.STOPPED
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)  # its start was asked for, or it has ended
+    after: asyncio.Event | None = None  # `begun` of the one launched before: more urgent ones start first
     killing: bool = False
 
     @property
@@ -135,10 +138,12 @@ class ContainerRun:
             pass  # by an earlier try of ours, or by a stranger: its label will tell
 
     async def _start(self) -> Mapping[str, Any]:
+        await self._let_others_first()
         try:
             async with self.place.starts:
                 self._check_stop()
                 await self.place.engine.start(self.name)
+                self.begun.set()
         except Refused as refused:
             if "docker-init" not in refused.detail or not self.place.init:
                 raise
@@ -147,6 +152,18 @@ class ContainerRun:
             await self._create()
             return await self._start()
         return await self._inspect()
+
+    async def _let_others_first(self) -> None:
+        """Containers are made side by side and started in the order of launch, as that is by priority.
+
+        One whose image takes long to come holds the others up only for a moment.
+        """
+        if self.after is not None:
+            try:
+                await asyncio.wait_for(self.after.wait(), _TURN_S)
+            except TimeoutError:
+                pass
+            self.after = None
 
     def _note_started(self, state: Mapping[str, Any]) -> None:
         started_at = spec.epoch(state["StartedAt"])
@@ -279,6 +296,7 @@ class ContainerRun:
         exit_ = Exit(code, fault, detail)
         self._settle(RunReport(self.spec.id, state, self.report.started_at, at, exit_, self.report.pid))
         self.done.set()
+        self.begun.set()
 
     def _settle(self, report: RunReport) -> None:
         if report != self.report:
