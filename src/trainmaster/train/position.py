@@ -13,7 +13,8 @@ class Position:
     """`clock` counts every agreement (steps and ends of epochs); the larger clock is further on.
 
     `step` counts optimizer steps of the whole training. `part` is the ordinal of the `batches` loop within
-    the epoch, `index` the next step in it (the next sample, where workers average models).
+    the epoch, `index` the next step in it (the next sample, where workers average models). `parts` is how
+    many the epoch before had: it tells a worker that comes late that an epoch has no batches left for it.
     """
 
     clock: int = NOTHING
@@ -21,6 +22,12 @@ class Position:
     epoch: int = 0
     part: int = 0
     index: int = 0
+    parts: int = 1
+
+    @property
+    def batches_done(self) -> bool:
+        """Every batch of the epoch is done, as far as one can tell; only its end is left."""
+        return self.index == 0 and self.part >= self.parts
 
     def step_done(self, steps: int, of: int) -> None:
         """`steps` more steps are committed, of a part that has `of` in all."""
@@ -40,6 +47,7 @@ class Position:
 
     def epoch_done(self) -> None:
         self.clock += 1
+        self.parts = max(self.part, 1)
         self.epoch, self.part, self.index = self.epoch + 1, 0, 0
 
     def dump(self) -> dict[str, int]:

@@ -115,9 +115,12 @@ class Task:
             self._core.ensure()
             self._tell_phase(Phase.TRAINING)
             while position.epoch < max_epochs and not self._core.over:
-                self._epoch, self._part, self._in_epoch = position.epoch, 0, True
-                yield self._epoch
-                self._in_epoch = False
+                self._epoch, self._part = position.epoch, 0
+                # Who joins or resumes at the very end of an epoch has no batch of it, and nothing to report.
+                if not position.batches_done:
+                    self._in_epoch = True
+                    yield self._epoch
+                    self._in_epoch = False
                 self._end_epoch()
             if self._core.group.leads:
                 self._core.uplink.tell("finished")
