@@ -14,7 +14,6 @@ import itertools
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +28,24 @@ from trainmaster.train import report
 BATCH = 64
 TEST_PART = 5  # every fifth picture is kept for the test
 TERMINATED = 128 + signal.SIGTERM
+
+
+class Leaving:
+    """Whether we were told to go. A plain flag: a `threading.Event` set by a signal handler waits for ever if
+    the signal comes while the same thread is inside its `wait`."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, *_: object) -> None:
+        self.asked = True
+
+    def within(self, seconds: float) -> bool:
+        """Wait so long, or a little longer than until told to go. True if we are."""
+        until = time.perf_counter() + seconds
+        while not self.asked and (left := until - time.perf_counter()) > 0:
+            time.sleep(min(left, 0.02))
+        return self.asked
 
 
 class Training:
@@ -53,14 +70,13 @@ class Training:
         self.pictures, self.labels = pictures[~test], labels[~test]
         self.test_pictures, self.test_labels = pictures[test], labels[test]
 
-    def run_epoch(self, leaving: threading.Event) -> bool:
+    def run_epoch(self, leaving: Leaving) -> bool:
         """Train to the end of the epoch under way. False if it left before."""
         # The order depends on the seed and the epoch alone, so a resumed epoch knows which batches are left.
         chance = torch.Generator().manual_seed(self.options.seed * 100_003 + self.epoch)
         order = torch.randperm(len(self.labels), generator=chance)
         for first in range(self.batch * BATCH, len(order), BATCH):
-            # Waiting for the event is also the pacing: it ends at once when the signal comes.
-            if leaving.wait(self.options.step_delay) if self.options.step_delay else leaving.is_set():
+            if leaving.within(self.options.step_delay):
                 return False
             chosen = order[first : first + BATCH]
             loss = nn.functional.cross_entropy(self.network(self.pictures[chosen]), self.labels[chosen])
@@ -138,9 +154,9 @@ def main(words: Sequence[str] | None = None) -> int:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         if training.resume(checkpoint):
             print(f"resumed after epoch {training.epoch}, batch {training.batch}", flush=True)
-    leaving = threading.Event()
+    leaving = Leaving()
     # Only now: before there is anything to save, the signal's own way of ending us is the fastest.
-    signal.signal(signal.SIGTERM, lambda *_: leaving.set())
+    signal.signal(signal.SIGTERM, leaving.ask)
     while training.epoch < options.epochs:
         began, first = time.perf_counter(), training.batch
         whole = training.run_epoch(leaving)
