@@ -24,13 +24,17 @@ from trainmaster.scheduler.state import Change, moved
 from trainmaster.scheduler.timers import Timer, TimerKind
 
 
+def takes_resizes(task: Task) -> bool:
+    """Can its worker count be changed while it runs at all?"""
+    elasticity = task.spec.elasticity
+    return elasticity is Elasticity.RESTART or (elasticity is Elasticity.AUTO and task.group is not None)
+
+
 def resizable(task: Task) -> bool:
-    """Can its worker count be changed while it runs, and is nothing else happening to it?"""
-    if task.state is not TaskState.RUNNING or task.intent is not Intent.NONE:
+    """Can it be changed now: is nothing else happening to the task?"""
+    if task.state is not TaskState.RUNNING or task.intent is not Intent.NONE or not takes_resizes(task):
         return False
-    if task.spec.elasticity is Elasticity.RESTART:
-        return True
-    return task.spec.elasticity is Elasticity.AUTO and task.group is not None and task.group.settled
+    return task.spec.elasticity is Elasticity.RESTART or (task.group is not None and task.group.settled)
 
 
 def grow(change: Change, task: Task, assignments: Sequence[Assignment], reason: str) -> None:
@@ -64,10 +68,7 @@ def shrink(change: Change, task: Task, count: int, reason: str) -> None:
     """Let `count` workers of a group go, the newest first; the leader stays."""
     group = task.group
     assert group is not None
-    staying = [
-        rank for rank, run in _live(change, task).items() if not run.stopping and rank not in group.leaving
-    ]
-    going = sorted(set(staying) - {group.members[0]}, reverse=True)[:count]
+    going = sorted(set(_wanted(change, task)) - group.leaving - {group.members[0]}, reverse=True)[:count]
     strangers = [rank for rank in going if rank not in group.members]
     task = _resizing(
         change,
@@ -262,7 +263,7 @@ def _plan(change: Change, task: Task, step: float | None = None) -> None:
     """Make the next generation if it is time for one. `step`: where the latest word came from, if it said."""
     group = task.group
     assert group is not None
-    live = {rank: run for rank, run in _live(change, task).items() if not run.stopping}
+    live = _wanted(change, task)
     ready = dict(group.stores)
     if not group.generation:
         if set(live) <= set(ready) and live:
@@ -325,8 +326,8 @@ def _publish(change: Change, task: Task, members: tuple[int, ...]) -> None:
     )
     runs = change.state.runs[task.id]
     # Those that ended well were counted until now: it was not known that training goes on without them.
-    staying = sum(run.live and not run.stopping and rank not in group.leaving for rank, run in runs.items())
-    task = change.task(moved(task, group=group, workers=staying))
+    staying = set(_wanted(change, task)) - group.leaving
+    task = change.task(moved(task, group=group, workers=len(staying)))
     for rank in [rank for rank, run in runs.items() if not run.live and rank not in members]:
         del runs[rank]
     plan = group.plan
@@ -358,7 +359,7 @@ def _settle(change: Change, task: Task, step: float | None) -> None:
     """Everybody trains. If nobody is on the way in or out any more, the resize is over."""
     group = task.group
     assert group is not None
-    on_the_way = {rank for rank, run in _live(change, task).items() if not run.stopping} - set(group.members)
+    on_the_way = set(_wanted(change, task)) - set(group.members)
     if task.state is TaskState.RESIZING and not group.leaving and not on_the_way:
         task = change.task(moved(task, state=advance(task.state, Move.START)))
         change.record(RecordKind.TASK_RESIZED, task, reason=task.reason, workers=task.workers, step=step)
@@ -378,6 +379,11 @@ def _current(change: Change, run_id: RunId) -> tuple[Task | None, Run | None]:
 
 def _live(change: Change, task: Task) -> dict[int, Run]:
     return {rank: run for rank, run in change.state.runs.get(task.id, {}).items() if run.live}
+
+
+def _wanted(change: Change, task: Task) -> dict[int, Run]:
+    """The live workers nobody is ending; those that leave by a plan are among them."""
+    return {rank: run for rank, run in _live(change, task).items() if not run.stopping}
 
 
 def _stop(change: Change, run: Run, grace_s: float) -> None:
