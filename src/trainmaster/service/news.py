@@ -81,7 +81,7 @@ class News:
                 events += words
             if chunk.data or chunk.last:
                 logs.append(chunk)
-        events += [ProgressReported(m.run, m.time, m.step, dict(m.values)) for m in _latest(metrics)]
+        events += map(reported, _latest(metrics))
         if result.gauges is not None:
             events.append(NodeMeasured(node, result.gauges, result.index))
             self._on_gauges(node, result.run_gauges)
@@ -96,6 +96,10 @@ class News:
 
 
 Gauged = Callable[[NodeId, tuple[RunGauge, ...]], None]
+
+
+def reported(metric: Metric) -> ProgressReported:
+    return ProgressReported(metric.run, metric.time, metric.step, dict(metric.values))
 
 
 def _latest(metrics: list[Metric]) -> list[Metric]:

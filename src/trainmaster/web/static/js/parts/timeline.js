@@ -25,9 +25,11 @@ export class Timeline {
     document.addEventListener("theme", this.restyle);
   }
 
-  /** `values`: per line a Map of time to number. */
-  async show(values, note) {
+  /** `values`: per line a Map of time to number. `lines`: if they are others than before. */
+  async show(values, note, lines = this.lines) {
     this.note.textContent = note;
+    if (lines.map((line) => line.label).join() !== this.lines.map((line) => line.label).join()) this.drop();
+    this.lines = lines;
     const times = [...new Set(values.flatMap((line) => [...line.keys()]))].sort((a, b) => a - b);
     this.data = [times, ...values.map((line) => times.map((time) => line.get(time) ?? null))];
     this.library = await library();
