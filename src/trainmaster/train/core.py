@@ -62,6 +62,7 @@ class Core:
         self.whole = True  # it has all of the state, the optimizer's too
         self._checkpoints = Checkpoints(context.checkpoints) if context.checkpoints else None
         self._writer = Writer(self._checkpoints, self._unsaved) if self._checkpoints is not None else None
+        self._saved = 0  # the clock of the newest checkpoint of ours
         self._saved_at = time.monotonic()
         self._announced = False
 
@@ -181,8 +182,9 @@ class Core:
 
     def save(self) -> None:
         """Begin to write a checkpoint, if there is where and what. A full disk is told and ends nothing."""
-        if self._writer is not None and self.position.clock > 0 and self.whole:
+        if self._writer is not None and self.position.clock > self._saved and self.whole:
             self._writer.begin(self.position.clock, self.capture())
+            self._saved = self.position.clock
         self._saved_at = time.monotonic()
 
     def close(self) -> None:

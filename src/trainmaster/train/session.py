@@ -132,6 +132,7 @@ class Task:
                     self._in_epoch = False
                 self._end_epoch()
             if self._core.group.leads:
+                self._core.save()  # whoever comes again has nothing left to do
                 self._core.uplink.tell("finished")
         finally:
             self._loops -= 1

@@ -30,11 +30,11 @@ def main() -> None:
         model(torch.ones(2, 4)).square().mean().backward()
         optimizer.step()
         if dist.get_rank() == 0:
+            with (folder / "steps").open("a") as log:
+                log.write(f"{step} {dist.get_world_size()} {os.environ['TORCHELASTIC_RESTART_COUNT']}\n")
             new = folder / "checkpoint.new"
             torch.save({"model": model.state_dict(), "step": step + 1}, new)
             new.replace(checkpoint)
-            with (folder / "steps").open("a") as log:
-                log.write(f"{step} {dist.get_world_size()} {os.environ['TORCHELASTIC_RESTART_COUNT']}\n")
         time.sleep(0.02)
         dist.barrier()
     dist.destroy_process_group()

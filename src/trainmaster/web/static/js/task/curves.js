@@ -41,8 +41,8 @@ export function openCurves(body, context) {
   function draw() {
     const grouped = context.task().group !== null || reports.some((report) => "samples_s" in report.values && "step_s" in report.values);
     const names = [...new Set(reports.flatMap((report) => Object.keys(report.values)))].filter((name) => name !== "epochs" && !(grouped && OF_GROUP.test(name))).sort(order);
-    none.hidden = reports.length > 0;
-    note.textContent = reports.length ? `${reports.length.toLocaleString("en")} reports${reports.length >= MOST ? ", the first ones only" : ""}` : "";
+    none.hidden = names.length > 0;
+    note.textContent = names.length ? `${reports.length.toLocaleString("en")} reports${reports.length >= MOST ? ", the first ones only" : ""}` : "";
     for (const name of names) {
       if (!charts.has(name)) {
         charts.set(name, new Chart(name));
