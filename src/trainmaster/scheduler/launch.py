@@ -40,7 +40,7 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
 
 
 def _meeting_point(state: State, task: Task, run: Run) -> tuple[tuple[str, str], ...]:
-    """What torchrun tells its workers; a group of torchrun's is a node here, an attempt one of its restarts."""
+    """What torchrun tells its workers: its groups are nodes here, its restarts attempts."""
     siblings = state.runs[task.id]
     first = state.nodes.get(siblings[0].node)
     here = [rank for rank, other in siblings.items() if other.node == run.node]

@@ -103,5 +103,10 @@ def reported(metric: Metric) -> ProgressReported:
 
 
 def _latest(metrics: list[Metric]) -> list[Metric]:
-    """The last report of each run: earlier ones of the same poll only matter as rows."""
-    return list({metric.run: metric for metric in metrics}.values())
+    """One report of each run: the last of this poll, with what earlier ones of it said besides."""
+    found: dict[RunId, Metric] = {}
+    for metric in metrics:
+        before = found.get(metric.run)
+        values = {**before.values, **metric.values} if before is not None else metric.values
+        found[metric.run] = replace(metric, values=values)
+    return list(found.values())
