@@ -6,8 +6,6 @@ import json
 import signal
 from collections import Counter
 
-import pytest
-
 from tests.train.test_group import (
     Coordinate,
     alone,
@@ -19,10 +17,9 @@ from tests.train.test_group import (
 )
 
 
-@pytest.mark.parametrize("mode", ["sync", "parameter_server"])
-def test_workers_without_data_get_theirs_from_members_that_have_it(coordinate: Coordinate, mode: str) -> None:
-    one = alone(coordinate)
-    group = coordinate("small.py", PAUSE_S="0.002", DATA="transfer", MODE=mode)
+def test_workers_without_data_get_theirs_from_members_that_have_it(coordinate: Coordinate) -> None:
+    one = alone(coordinate, EPOCHS="15")
+    group = coordinate("small.py", PAUSE_S="0.002", DATA="transfer", EPOCHS="15")
     a, b, c = group.start_ready(), group.start_ready(NO_DATA="1"), group.start_ready()
     group.change(a, b)
     at_step(group, a, 50)
@@ -33,7 +30,7 @@ def test_workers_without_data_get_theirs_from_members_that_have_it(coordinate: C
     group.change(b, c)
     finish(group, b, c)
     assert difference(one, group) <= 1e-12
-    assert_each_once(group, 1280, 64, 30)
+    assert_each_once(group, 1280, 64, 15)
 
 
 def test_averaged_models_with_transferred_data_are_those_with_shared_data(coordinate: Coordinate) -> None:

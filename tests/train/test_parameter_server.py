@@ -28,8 +28,8 @@ def test_servers_and_workers_learn_what_one_worker_does(
 
 
 def test_workers_and_servers_come_go_and_die_and_the_same_is_learnt(coordinate: Coordinate) -> None:
-    one = alone(coordinate)
-    group = coordinate("small.py", PAUSE_S="0.002", **PS)
+    one = alone(coordinate, EPOCHS="18")
+    group = coordinate("small.py", PAUSE_S="0.002", EPOCHS="18", **PS)
     a, b, c = (group.start_ready() for _ in range(3))
     group.change(a)  # both server and worker
     at_step(group, a, 40)
@@ -49,14 +49,14 @@ def test_workers_and_servers_come_go_and_die_and_the_same_is_learnt(coordinate: 
     group.change(b)
     finish(group, b, d)
     assert difference(one, group) <= 1e-12
-    assert_each_once(group, 1280, 64, 30)
+    assert_each_once(group, 1280, 64, 18)
 
 
 def test_a_worker_that_stands_by_is_replaced_by_one_that_has_to_be_told_the_state(
     coordinate: Coordinate,
 ) -> None:
-    one = alone(coordinate)
-    group = coordinate("small.py", PAUSE_S="0.002", SERVERS="2", **PS)
+    one = alone(coordinate, EPOCHS="12")
+    group = coordinate("small.py", PAUSE_S="0.002", SERVERS="2", EPOCHS="12", **PS)
     a, b, c, d = (group.start_ready() for _ in range(4))
     group.change(a, b, c, d)
     at_step(group, a, 60)
@@ -70,14 +70,14 @@ def test_a_worker_that_stands_by_is_replaced_by_one_that_has_to_be_told_the_stat
     group.change(d)
     finish(group, d)
     assert difference(one, group) <= 1e-12
-    assert_each_once(group, 1280, 64, 30)
+    assert_each_once(group, 1280, 64, 12)
 
 
 def test_the_loss_of_all_who_hold_the_state_ends_training_by_name_and_the_checkpoint_has_it(
     coordinate: Coordinate,
 ) -> None:
-    one = alone(coordinate)
-    group = coordinate("small.py", PAUSE_S="0.002", CHECKPOINT_S="0.05", **PS)
+    one = alone(coordinate, EPOCHS="8")
+    group = coordinate("small.py", PAUSE_S="0.002", CHECKPOINT_S="0.05", EPOCHS="8", **PS)
     a, b, c = (group.start_ready() for _ in range(3))
     group.change(a, b, c)
     at_step(group, c, 60)
@@ -88,7 +88,7 @@ def test_the_loss_of_all_who_hold_the_state_ends_training_by_name_and_the_checkp
     assert group.wait_exit(c) == 1
     assert "ServersLost: all servers" in group.out(c)
     folder = str(group.folder / "checkpoints")
-    again = coordinate("small.py", TRAINMASTER_CHECKPOINT_DIR=folder, **PS)
+    again = coordinate("small.py", TRAINMASTER_CHECKPOINT_DIR=folder, EPOCHS="8", **PS)
     d, e = again.start_ready(), again.start_ready()
     again.change(d, e)
     assert again.said(d, "joined")[0]["step"] > 0
