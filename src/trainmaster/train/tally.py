@@ -6,6 +6,7 @@ import time
 
 FIRST_STEPS = 5  # of a generation, before anything is said
 EVERY_S = 2.0
+SOONEST_S = 0.5  # shares of a noisy machine change all the time
 
 
 class Tally:
@@ -16,18 +17,21 @@ class Tally:
         self._samples = 0
         self._steps = 0
         self._said = False
+        self._changed = False
 
-    def step(self, samples: int, urgent: bool) -> bool:
-        """Count a step. True if it is time to tell: sometimes, or at once when `urgent`."""
+    def step(self, samples: int, changed: bool) -> bool:
+        """Count a step. True if it is time to tell: now and then, or soon once the shares have `changed`."""
         self._samples += samples
         self._steps += 1
-        if urgent or (not self._said and self._steps >= FIRST_STEPS):
-            return True
-        return self._said and time.monotonic() - self._since >= EVERY_S
+        self._changed |= changed
+        if not self._said:
+            return self._changed or self._steps >= FIRST_STEPS
+        return time.monotonic() - self._since >= (SOONEST_S if self._changed else EVERY_S)
 
     def take(self) -> float:
         """Samples per second since the beginning or the last time."""
         now = time.monotonic()
         rate = self._samples / max(now - self._since, 1e-9)
-        self._since, self._samples, self._said = now, 0, True
+        self._since, self._samples = now, 0
+        self._said, self._changed = True, False
         return round(rate, 3)
