@@ -34,6 +34,11 @@ class Feed:
         """Samples of the loop, over all workers."""
         return self._increment.size(self._plain)
 
+    @property
+    def asks(self) -> bool:
+        """Samples come from another member."""
+        return self._taker is not None
+
     def meet(self) -> None:
         """Agree on who gives, once a generation. Raises LinkFailed, and DataLost if nobody can."""
         group = self._core.group

@@ -32,7 +32,9 @@ class Sync:
         self._shares = Shares(1)
         self._shared_in = -1  # the generation these are of
         self._tally = Tally()
+        self._changed = False  # the shares, in this step
         self._counts: list[int] = []
+        self._seconds: list[float] = []  # each worker's, of the latest backward
         self._begun = 0.0  # monotonic, when this worker last went to work on its own
         self._in_step = False
         self._reduced: Said | None = None
@@ -98,7 +100,7 @@ class Sync:
         self._begin(samples)
         # Who has none keeps step with two of another's, which weigh nothing: BatchNorm refuses one.
         taken = feed.take(self.indices if self._weight else samples[:2])
-        if self._weight and position.index + 1 < total:
+        if feed.asks and self._weight and position.index + 1 < total:
             feed.expect(self._divide(whole(position.index + 1))[1])
         return taken
 
@@ -148,10 +150,8 @@ class Sync:
         by_speed = core.options.shares == "speed" and not agreed.idle
         working = self._working()
         counts, times = [self._counts[at] for at in working], [seconds[at] for at in working]
-        changed = by_speed and self._shares.add(counts, times)
-        if self._tally.step(sum(counts), changed) and group.leads:
-            members = [group.members[at] for at in working]
-            core.tell_shares(members, self._shares.weights, counts, times, self._tally.take())
+        self._changed |= by_speed and self._shares.add(counts, times)
+        self._seconds = seconds
         if 0 < agreed.idle < group.size:
             raise UnevenStep(f"step {core.position.step}: not all called backward", step=core.position.step)
         if bad and not core.replica.scales:
@@ -191,7 +191,20 @@ class Sync:
             return None
         self._core.accumulating = not self._stepped and not (self._reduced and self._reduced.idle)
         self._core.position.step_done(1, total)
+        if self._tally.step(sum(self._counts), self._changed) and self._core.group.leads:
+            self._tell()
+        self._changed = False
         return self._reduced
+
+    def _tell(self) -> None:
+        working, members = self._working(), self._core.group.members
+        self._core.tell_shares(
+            [members[at] for at in working],
+            self._shares.weights,
+            [self._counts[at] for at in working],
+            [self._seconds[at] for at in working],
+            self._tally.take(),
+        )
 
     def _settle(self) -> None:
         """What is left of a step that the others made too. It may still fail, and `_drop`."""
