@@ -46,12 +46,12 @@ def test_its_size_shares_and_generations(visit: Callable[..., Visitor], live_ser
     rows = page.locator(".group-box tbody tr")
     expect(rows.filter(has_text="generation 1")).to_contain_text("2: 0, 1", timeout=60_000)
     for name in ("Workers", "Throughput", "Shares of the batch", "Speed of each worker"):
-        expect(page.get_by_label(name, exact=True).locator("canvas")).to_be_visible()
-    expect(page.get_by_label("Shares of the batch")).to_contain_text("worker 1")
+        expect(page.get_by_role("figure", name=name, exact=True).locator("canvas")).to_be_visible()
+    expect(page.get_by_role("figure", name="Shares of the batch")).to_contain_text("worker 1")
     page.locator("#resize-task").select_option("1")
     newest = rows.filter(has_text="generation 2")
     expect(newest).to_contain_text("without worker 1")
-    expect(page.get_by_label("Workers", exact=True)).to_contain_text("now 1")
+    expect(page.get_by_role("figure", name="Workers", exact=True)).to_contain_text("now 1")
     page.set_viewport_size({"width": 390, "height": 844})
     assert visitor.too_wide() <= 0
     visitor.go(f"/tasks/{task}/curves")

@@ -235,9 +235,13 @@ def test_what_was_learnt_is_learnt_again_from_history() -> None:
 
     reports(0, samples_s=300.0, val_accuracy=0.5)
     reports(1, samples_s=1.0)  # no leader
+    world.do(after=1)
     world.report(RunId(task, 1, 0), RunState.EXITED, Exit(137))
     world.follow(task)
     reports(1, samples_s=200.0)
+    world.do(after=1)
+    world.ready(task)
+    world.follow(task)
     world.do(ResizeRequested(task, 1, ME), after=1)
     world.follow(task)
     world.do(TrainingConverged(RunId(task, 1, 1), Phase.PLATEAU), after=1)
