@@ -156,4 +156,5 @@ class Gloo:
         try:
             work.wait(_SLICE)
         except RuntimeError:
-            raise LinkFailed(str(error).partition("]")[2].strip() or str(error)) from None
+            why = str(error).partition("]")[2].strip() or str(error)
+            raise LinkFailed(why.partition(". This is typically")[0]) from None

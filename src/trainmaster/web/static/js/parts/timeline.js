@@ -1,8 +1,9 @@
 // Lines over time drawn by uPlot, with a shaded band between two of them.
 
 import { h } from "../dom.js";
-import { short } from "../format.js";
+import { moment, short, ticks } from "../format.js";
 import { cssColour } from "../theme.js";
+import { now } from "../time.js";
 import { library } from "./chart.js";
 
 const HEIGHT = 260;
@@ -55,8 +56,8 @@ export class Timeline {
       width: this.canvas.clientWidth || 400,
       height: this.height,
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1)] } },
-      axes: [{ ...axes, size: 42 }, { ...axes, size: 44 }],
-      series: [{ label: "time" }, ...series],
+      axes: [{ ...axes, size: 28, space: 70, values: (_, times, __, ___, step) => ticks(times, step) }, { ...axes, size: 44 }],
+      series: [{ label: "time", value: (_, time) => (time === null ? "–" : moment(time, now())) }, ...series],
       bands: this.band ? [{ series: this.band.map(at), fill: `${cssColour("accent")}2e` }] : [],
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
     };

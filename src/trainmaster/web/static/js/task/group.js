@@ -30,7 +30,7 @@ function byRank(reports, prefix) {
   const ranks = [...new Set(reports.flatMap((report) => Object.keys(report.values)).filter((name) => name.startsWith(`${prefix}/`)))]
     .map((name) => Number(name.slice(prefix.length + 1))).sort((a, b) => a - b).slice(-MOST_LINES);
   return {
-    lines: ranks.map((rank) => ({ label: `worker ${rank}`, colour: COLOURS[rank % COLOURS.length] })),
+    lines: ranks.map((rank) => ({ label: `worker ${rank}`, colour: COLOURS[rank % COLOURS.length], stepped: prefix === "share" })),
     values: ranks.map((rank) => pick(reports.filter((report) => `${prefix}/${rank}` in report.values), `${prefix}/${rank}`)),
   };
 }
