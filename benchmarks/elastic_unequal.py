@@ -1,13 +1,13 @@
 """What shares by measured speed gain over equal shares on nodes of unequal speed.
 
-    python -m benchmarks.elastic_unequal [--steps 40] [--cases 1:3]
+    python -m benchmarks.elastic_unequal [--steps 30] [--turns 2] [--cases 1:3]
 
 Workers of one native group, each in a control group of its own with a CPU limit, pinned to a core that has
-room for all limits on it; the limits of a case are in the given proportions. The network
-is 784-256-10 and the global batch 16,384, so that work, not messages, takes the time. Equal shares and shares
-by speed take turns in fresh processes. The step time is the median over the second half of the steps, when
-shares have settled. The ideal gain is that of work divided exactly by CPU limit with nothing else to do:
-Σq / (k · min q). The bar is 85 % of it. Needs root.
+room for all limits on it; the limits of a case are in the given proportions. The network is 784-256-10 and
+the global batch 16,384, so that work, not messages, takes the time. Equal shares and shares by speed take
+turns, in fresh processes each time. The step time is the median over the second half of the steps, when
+shares have settled, and of the turns the mean. The ideal gain is that of work divided exactly by CPU limit,
+with nothing else to do: Σq / (k · min q). The bar is 85 % of it. Needs root.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import elastic_group
 from benchmarks.quotas import limited
@@ -37,21 +38,32 @@ BATCH = 16_384
 PERIOD_US = 10_000  # much shorter than a step, which is then slowed down evenly
 
 
+class Run(NamedTuple):
+    step_s: float
+    samples: list[int]  # of each worker, in the last step
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--turns", type=int, default=2, help="runs of each kind")
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
     options = parser.parse_args()
     found = {}
     for case in options.cases:
         cores, pins = CASES[case]
-        equal, speed = (run(cores, pins, kind, options.steps) for kind in ("equal", "speed"))
-        gain, ideal = equal["step_s"] / speed["step_s"], sum(cores) / len(cores) / min(cores)
+        runs = [
+            [run(cores, pins, kind, options.steps) for kind in ("equal", "speed")]
+            for _ in range(options.turns)
+        ]
+        equal, speed = (statistics.mean(run.step_s for run in kind) for kind in zip(*runs, strict=True))
+        gain, ideal = equal / speed, sum(cores) / len(cores) / min(cores)
         found[case] = {
             "cores": cores,
-            "equal_ms": round(equal["step_s"] * 1e3, 1),
-            "by_speed_ms": round(speed["step_s"] * 1e3, 1),
-            "samples": speed["samples"],
+            "equal_ms": round(equal * 1e3, 1),
+            "by_speed_ms": round(speed * 1e3, 1),
+            "samples": [by_speed.samples for _, by_speed in runs],
+            "gains": [round(a.step_s / b.step_s, 3) for a, b in runs],
             "gain": round(gain, 3),
             "ideal": round(ideal, 3),
             "of_ideal_percent": round(100 * gain / ideal, 1),
@@ -61,7 +73,7 @@ def main() -> None:
     print(json.dumps({"benchmark": "elastic_unequal", "batch": BATCH, "cases": found}))
 
 
-def run(cores: Sequence[float], pins: Sequence[int], shares: str, steps: int) -> dict[str, object]:
+def run(cores: Sequence[float], pins: Sequence[int], shares: str, steps: int) -> Run:
     """The settled step time of a group and how its last whole batch was divided."""
     names = {f"worker-{rank}": number for rank, number in enumerate(cores)}
     with tempfile.TemporaryDirectory() as name, limited(names, PERIOD_US) as groups:
@@ -70,7 +82,7 @@ def run(cores: Sequence[float], pins: Sequence[int], shares: str, steps: int) ->
             SHARES=shares, STEPS=str(steps),
         )  # fmt: skip
         told = [json.loads((Path(name) / f"told-{rank}").read_text()) for rank in range(len(cores))]
-    return {"step_s": told[0]["step_s"], "samples": [one["samples"] for one in told]}
+    return Run(told[0]["step_s"], [one["samples"] for one in told])
 
 
 def worker() -> None:
