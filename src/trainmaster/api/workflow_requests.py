@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -11,6 +11,8 @@ from trainmaster.api.requests import Seconds, Strict, TaskIn, seconds
 from trainmaster.domain.errors import InvalidTask, InvalidWorkflow
 from trainmaster.domain.task import LOCAL_USER
 from trainmaster.domain.workflow import MAX_STAGES, Parameter, Stage, ValueType, When, WorkflowSpec
+
+MOST = 2**31 - 1
 
 WhenName = Literal["all", "any", "failed", "always"]
 
@@ -31,10 +33,10 @@ class StageIn(TaskIn):
     shards: int | str | None = Field(None, description="so many tasks, which know their number")
     broadcast: bool = Field(False, description="one task on every node")
     emits: bool = Field(False, description='what its tasks return under "emit" becomes further tasks of it')
-    at_once: int | None = Field(None, ge=1, description="at most so many of its tasks at a time")
+    at_once: int | None = Field(None, ge=1, le=MOST, description="at most so many of its tasks at a time")
     allow_failure: bool = Field(False, description="its failure does not make the workflow fail")
     workflow: str | None = Field(None, max_length=100, description="run this workflow instead of a task")
-    version: int | None = Field(None, ge=1, description="of that workflow; default: the latest")
+    version: int | None = Field(None, ge=1, le=MOST, description="of that workflow; default: the latest")
     parameters: dict[str, Any] = Field(default_factory=dict, description="handed to that workflow")
 
     def stage(self, name: str) -> Stage:
@@ -135,5 +137,5 @@ class RunIn(Strict):
     """Run a workflow, by default its latest version. Parameters left out have their defaults."""
 
     workflow: str = Field(min_length=1, max_length=100, examples=["nightly"])
-    version: Annotated[int | None, Field(ge=1)] = None
+    version: int | None = Field(None, ge=1, le=MOST)
     parameters: dict[str, Any] = Field(default_factory=dict, max_length=200, examples=[{"day": "2026-01-01"}])

@@ -20,7 +20,7 @@ from trainmaster.api.workflow_answers import (
     WorkflowRunOut,
     WorkflowRunPage,
 )
-from trainmaster.api.workflow_requests import RunIn, WorkflowIn
+from trainmaster.api.workflow_requests import MOST, RunIn, WorkflowIn
 from trainmaster.domain.errors import UnknownStage
 from trainmaster.domain.ids import WorkflowRunId
 from trainmaster.domain.workflow_run import WorkflowRun, WorkflowState
@@ -28,7 +28,7 @@ from trainmaster.service.service import Service
 
 router = APIRouter(prefix="/v1", tags=["workflows"])
 
-Version = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
+Version = Annotated[int | None, Query(ge=1, le=MOST)]
 
 
 async def run_in_path(run: str, service: Serving) -> WorkflowRunId:
@@ -135,7 +135,7 @@ async def stages(
     run: RunInPath,
     service: Serving,
     person: Viewer,
-    after: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    after: Annotated[int, Query(ge=0, le=MOST)] = 0,
     limit: Annotated[int, Query(ge=1, le=2000)] = 500,
 ) -> StagePage:
     unfolding = (await service.workflows.progress(run)).unfolding
@@ -150,7 +150,7 @@ async def stage(
     stage: str,
     service: Serving,
     person: Viewer,
-    after: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    after: Annotated[int, Query(ge=0, le=MOST)] = 0,
     limit: Annotated[int, Query(ge=1, le=2000)] = 200,
 ) -> StageDetailOut:
     unfolding = (await service.workflows.progress(run)).unfolding
