@@ -267,7 +267,7 @@ def on_measured(change: Change, event: NodeMeasured) -> None:
     if node is None:
         return
     index = node.index if event.index is None else event.index
-    change.quietly(replace(node, gauges=event.gauges, index=index, seen_at=change.now))
+    change.measured(replace(node, gauges=event.gauges, index=index, seen_at=change.now))
 
 
 def on_silent(change: Change, event: NodeFellSilent) -> None:

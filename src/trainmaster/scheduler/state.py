@@ -20,6 +20,7 @@ from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.domain.workflow_run import WorkflowRun
 from trainmaster.policies.base import NodeView
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
+from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
 from trainmaster.scheduler.ready import Ready
 from trainmaster.scheduler.timers import Timer, TimerKind, Timers
@@ -74,6 +75,7 @@ class State:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     drained: dict[NodeId, UserName | None] = field(default_factory=dict)  # by whom; None: by sizing
     on_node: dict[NodeId, dict[RunId, Run]] = field(default_factory=dict)  # the live runs again, by node
+    departures: dict[NodeId, Departures] = field(default_factory=dict)  # ended runs the gauges still count
     quotas: dict[str, Quota] = field(default_factory=dict)
     ready: Ready = field(default_factory=Ready)
     dependants: dict[TaskId, set[TaskId]] = field(default_factory=dict)  # who waits for a task to end
@@ -210,7 +212,8 @@ class Change:
             siblings = state.runs.get(run.id.task)
             if siblings is not None:
                 siblings[run.id.rank] = run
-            state.on_node.get(run.node, {}).pop(run.id, None)
+            if state.on_node.get(run.node, {}).pop(run.id, None) and (node := state.nodes.get(run.node)):
+                state.departures.setdefault(run.node, Departures()).ended(run, node.gauges, self.now)
             state.unsettled = True
         return run
 
@@ -230,8 +233,10 @@ class Change:
     def workflow_run(self, run: WorkflowRun) -> None:
         self.out.workflow_runs[run.id] = run
 
-    def quietly(self, node: Node) -> None:
-        """A node's measurements changed: no decision depends on it, nothing needs storing."""
+    def measured(self, node: Node) -> None:
+        """A node has new gauges: nothing needs storing, and no cycle is due for it."""
+        if node.gauges.time != self.state.nodes[node.id].gauges.time:  # told twice counts once
+            self.state.departures.setdefault(node.id, Departures()).measure()
         self.state.nodes[node.id] = node
         self.state.views.pop(node.id, None)
 
