@@ -20,9 +20,10 @@ LABEL_ATTEMPT = "trainmaster.attempt"
 LABEL_RANK = "trainmaster.rank"
 
 REPORT_INSIDE = "/run/trainmaster/progress.jsonl"
+OUTPUT_INSIDE = "/run/trainmaster/output.json"
 GROUP_INSIDE = "/run/trainmaster/group"
 CHECKPOINTS_INSIDE = "/run/trainmaster/checkpoints"
-_OURS = (REPORT_INSIDE, GROUP_INSIDE, CHECKPOINTS_INSIDE)
+_OURS = (REPORT_INSIDE, OUTPUT_INSIDE, GROUP_INSIDE, CHECKPOINTS_INSIDE)
 NETWORKS = ("none", "bridge", "host")
 DEFAULT_PIDS = 4096
 _LEAST_MEMORY = 6 * 2**20  # Docker refuses less
@@ -107,6 +108,7 @@ def environment(run: RunSpec, node: NodeId) -> list[str]:
         "TRAINMASTER_WORLD_SIZE": str(run.world_size),
         "TRAINMASTER_NODE": node,
         "TRAINMASTER_REPORT": REPORT_INSIDE,
+        "TRAINMASTER_OUTPUT": OUTPUT_INSIDE,
         "TRAINMASTER_GROUP": GROUP_INSIDE,
         "TRAINMASTER_CHECKPOINT_DIR": CHECKPOINTS_INSIDE,
         **dict(run.environment),
@@ -167,14 +169,12 @@ def create_body(
             {"Type": "bind", "Source": volume.source, "Target": volume.target, "ReadOnly": volume.read_only}
             for volume in volumes
         ]
-        # The file alone and not its folder: what runs inside cannot put a link to elsewhere in its place.
+        # The files alone and not their folder: what runs inside cannot put links to elsewhere in their place.
         + [
-            {
-                "Type": "bind",
-                "Source": f"{folder}/{life.PROGRESS}",
-                "Target": REPORT_INSIDE,
-                "ReadOnly": False,
-            },
+            {"Type": "bind", "Source": f"{folder}/{name}", "Target": inside, "ReadOnly": False}
+            for name, inside in ((life.PROGRESS, REPORT_INSIDE), (life.OUTPUT, OUTPUT_INSIDE))
+        ]
+        + [
             {"Type": "bind", "Source": group_folder(folder), "Target": GROUP_INSIDE, "ReadOnly": True},
             {"Type": "bind", "Source": checkpoints, "Target": CHECKPOINTS_INSIDE, "ReadOnly": False},
         ],
