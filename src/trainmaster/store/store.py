@@ -10,8 +10,8 @@ from trainmaster.domain.ids import RunId, TaskId
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
-from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow
-from trainmaster.store import log_bytes, log_pages, migrate, reader, retention, volume
+from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, Past, TaskFilter, TokenRow
+from trainmaster.store import log_bytes, log_pages, migrate, past, reader, retention, volume
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -100,6 +100,9 @@ class SqlStore:
 
     async def worked(self, since: float, until: float, most_s: float) -> Worked:
         return await self._database.read(lambda c: volume.worked(c, since, until, most_s))
+
+    async def past(self, since: float, until: float, limit: int) -> list[Past]:
+        return await self._database.read(lambda c: past.past(c, since, until, limit))
 
     async def idempotent(self, key: str) -> tuple[str, TaskId] | None:
         return await self._database.read(lambda c: reader.idempotent(c, key))
