@@ -121,7 +121,10 @@ class World:
 
     def drop(self, task: TaskId) -> Lived | None:
         """It has ended, or was refused."""
-        self._attempts.pop(task, None)
+        attempt = self._attempts.pop(task, None)
+        if attempt is not None:
+            attempt.since = None
+            attempt.version += 1
         self.groups.discard(task)
         return self.lives.pop(task, None)
 
@@ -242,6 +245,8 @@ class World:
     def _join(self, attempt: _Attempt, rank: int, generation: int, now: float) -> list[Event]:
         if self._attempts.get(attempt.task) is not attempt or attempt.generation != generation:
             return []
+        if rank not in attempt.runs or rank in attempt.loose:
+            return []  # it was lost, or told to stop, on the way
         attempt.joined.add(rank)
         if attempt.joined >= set(attempt.members) and attempt.since is None:
             self._train(attempt, now)

@@ -13,7 +13,7 @@ from trainmaster.domain.lifecycle import ENDED, TaskState
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.task import Task
 from trainmaster.ports import Loaded, Metric, TaskFilter, TokenRow
-from trainmaster.store import rows, schema
+from trainmaster.store import rows, schema, workflows
 from trainmaster.store.writer import short
 
 _T = schema.task.c
@@ -29,6 +29,7 @@ def load(connection: Connection) -> Loaded:
     tasks = [
         rows.task_of(row) for row in connection.execute(select(*TASK_COLUMNS).where(alive).order_by(_T.seq))
     ]
+    live_runs = workflows.live(connection)
     ledger_seq = connection.execute(select(schema.ledger.c.event_seq)).scalar() or 0
     return Loaded(
         tasks=tasks,
@@ -40,6 +41,9 @@ def load(connection: Connection) -> Loaded:
         last_task_seq=connection.execute(select(func.max(_T.seq))).scalar() or 0,
         log_offsets=_log_offsets(connection),
         ended=_ended_dependencies(connection),
+        workflow_runs=live_runs,
+        parts=workflows.parts(connection, [run.id for run in live_runs]),
+        last_run_seq=connection.execute(select(func.max(schema.workflow_run.c.seq))).scalar() or 0,
     )
 
 

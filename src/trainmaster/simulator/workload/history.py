@@ -40,8 +40,8 @@ def history(
     counts it had, at the speeds that `reports` told of (Amdahl's law with a serial share of 0.1 where they
     did not). A task that reported progress is taken to go on from a checkpoint after an interruption, so all
     its attempts count; any other begins anew, so its last one does. One that had not ended by `until` did
-    what it had done, or its estimate if that is longer. Times are those of the spec as submitted: priorities
-    changed later are not replayed.
+    what it had done, or its estimate if that is longer. Priorities changed later are
+    not replayed; parts of workflows arrive when they did.
     """
     left_out: Counter[str] = Counter()
     found: list[tuple[float, Past, Arrival]] = []
@@ -73,7 +73,9 @@ def _spec(past: Past, numbers: Mapping[TaskId, int], since: float) -> TaskSpec:
     if elasticity is Elasticity.AUTO and not past.generations:
         elasticity = Elasticity.NONE  # it may have several workers, but nobody could change their number
     deadline = None if spec.deadline is None else spec.deadline - since
-    return replace(spec, after=after, elasticity=elasticity, deadline=deadline, queue_timeout_s=None)
+    return replace(
+        spec, after=after, elasticity=elasticity, deadline=deadline, queue_timeout_s=None, part=None
+    )
 
 
 def _training(past: Past, told: Sequence[Metric], since: float, until: float) -> Length | None:
