@@ -178,7 +178,8 @@ class Room:
         at = self._at.get(spec.planned.node) if spec.planned is not None else None
         if at is None or at not in self.able(task):
             return False
-        return spec.resources.times_fitting(self.views[at].capacity) >= spec.min_workers
+        wanted = task.pinned or spec.min_workers
+        return spec.resources.times_fitting(self.views[at].capacity) >= wanted
 
     def places(self, task: Task) -> int:
         """How many workers of the task the free resources hold."""
