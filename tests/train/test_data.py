@@ -13,6 +13,7 @@ from tests.train.test_group import (
     at_step,
     difference,
     finish,
+    hurry,
     trained_on,
 )
 
