@@ -10,14 +10,16 @@ with Client() as client:
 from trainmaster.client.aio import AsyncClient
 from trainmaster.client.calls import LogFilter
 from trainmaster.client.errors import Refused, TaskFailed, Unreachable, WaitTimeout
-from trainmaster.client.fields import RetryFields, SizingFields, TaskFields
+from trainmaster.client.fields import RetryFields, SizingFields, TaskFields, TriggerFields
 from trainmaster.client.sync import Client
 from trainmaster.client.types import (
+    Backfill,
     ComingInterval,
     Event,
     EventPage,
     Explanation,
     Fact,
+    Firing,
     Fit,
     Forecast,
     Gauges,
@@ -38,17 +40,20 @@ from trainmaster.client.types import (
     Task,
     TaskPage,
     Token,
+    Trigger,
     Waiting,
 )
 
 __all__ = [
     "AsyncClient",
+    "Backfill",
     "Client",
     "ComingInterval",
     "Event",
     "EventPage",
     "Explanation",
     "Fact",
+    "Firing",
     "Fit",
     "Forecast",
     "Gauges",
@@ -75,6 +80,8 @@ __all__ = [
     "TaskFields",
     "TaskPage",
     "Token",
+    "Trigger",
+    "TriggerFields",
     "Unreachable",
     "WaitTimeout",
     "Waiting",

@@ -23,6 +23,7 @@ from trainmaster.client.patience import (
     unreachable,
 )
 from trainmaster.client.sse import Parser, ServerEvent
+from trainmaster.client.triggers import Triggers
 
 if TYPE_CHECKING:
     import httpx2
@@ -52,6 +53,7 @@ class Client:
         self._retry_s = retry_s
         self._connection: httpx2.Client | None = None
         self._reached = False
+        self.triggers = Triggers(self._send)
 
     def close(self) -> None:
         if self._connection is not None:

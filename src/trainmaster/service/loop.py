@@ -197,6 +197,9 @@ def as_batch(outcome: Outcome) -> Batch:
         nodes=list(outcome.nodes.values()),
         quotas=outcome.quotas,
         settings=dict(outcome.settings),
+        triggers=list(outcome.triggers.values()),
+        firings=list(outcome.firings.values()),
+        dropped_triggers=outcome.dropped_triggers,
     )
     for task in outcome.tasks.values():
         (batch.new_tasks if task.id in outcome.new_tasks else batch.tasks).append(task)

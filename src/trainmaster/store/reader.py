@@ -14,6 +14,7 @@ from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.task import Task
 from trainmaster.ports import Loaded, Metric, TaskFilter, TokenRow
 from trainmaster.store import rows, schema
+from trainmaster.store.triggers import load_triggers, load_waiting
 from trainmaster.store.writer import short
 
 _T = schema.task.c
@@ -38,6 +39,8 @@ def load(connection: Connection) -> Loaded:
         last_task_seq=connection.execute(select(func.max(_T.seq))).scalar() or 0,
         log_offsets=_log_offsets(connection),
         ended=_ended_dependencies(connection),
+        triggers=load_triggers(connection),
+        waiting=load_waiting(connection),
     )
 
 

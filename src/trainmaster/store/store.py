@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import RunId, TaskId
+from trainmaster.domain.ids import RunId, TaskId, TriggerId
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
-from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow
-from trainmaster.store import log_bytes, log_pages, migrate, reader, retention, volume
+from trainmaster.ports import Batch, FiringRow, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow
+from trainmaster.store import log_bytes, log_pages, migrate, reader, retention, triggers, volume
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -94,6 +94,22 @@ class SqlStore:
 
     def log_bytes(self, task: TaskId, stream: Stream, attempt: int, rank: int) -> AsyncIterator[bytes]:
         return log_bytes.log_bytes(self._database, RunId(task, attempt, rank), stream)
+
+    async def firings(
+        self,
+        trigger: TriggerId | None = None,
+        *,
+        since_ms: int | None = None,
+        before_ms: int | None = None,
+        outcomes: tuple[str, ...] = (),
+        limit: int = 100,
+    ) -> list[FiringRow]:
+        return await self._database.read(
+            lambda c: triggers.firings(c, trigger, since_ms, before_ms, outcomes, limit)
+        )
+
+    async def durations(self, trigger: TriggerId, limit: int) -> list[float]:
+        return await self._database.read(lambda c: triggers.durations(c, trigger, limit))
 
     async def arrivals(self, after: int, slot_s: float) -> tuple[dict[int, int], int]:
         return await self._database.read(lambda c: volume.arrivals(c, after, slot_s))
