@@ -15,6 +15,8 @@ import { openOverview } from "./views/overview.js";
 import { openPolicies } from "./views/policies.js";
 import { openTask } from "./views/task.js";
 import { openTasks } from "./views/tasks.js";
+import { openTrigger } from "./views/trigger.js";
+import { openTriggers } from "./views/triggers.js";
 
 const search = document.getElementById("search");
 
@@ -59,6 +61,8 @@ route("/tasks", openTasks);
 route("/tasks/{task}", openTask);
 route("/tasks/{task}/{tab}", openTask);
 route("/nodes", openNodes);
+route("/triggers", openTriggers);
+route("/triggers/{trigger}", openTrigger);
 route("/forecast", openForecast);
 route("/policies", openPolicies);
 startRouter(document.getElementById("view"));
