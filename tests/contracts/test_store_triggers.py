@@ -82,7 +82,7 @@ async def test_pages_of_firings_with_how_their_tasks_are(store: SqlStore) -> Non
     page = await store.firings(TriggerId("g-1"), since_ms=1000, before_ms=4000, outcomes=("skipped",))
     assert [row.firing.due_ms for row in page] == [3000, 2000, 1000]
     assert len(await store.firings(since_ms=0)) == 7
-    assert await store.durations(TriggerId("g-1"), 10) == [2.5]
+    assert await store.trigger_durations(TriggerId("g-1"), 10) == [2.5]
 
 
 async def test_old_firings_go_and_those_that_wait_stay(store: SqlStore) -> None:

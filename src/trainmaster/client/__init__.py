@@ -9,6 +9,7 @@ with Client() as client:
 
 from trainmaster.client.aio import AsyncClient
 from trainmaster.client.calls import LogFilter
+from trainmaster.client.definition import StageRef, Workflow
 from trainmaster.client.errors import Refused, TaskFailed, Unreachable, WaitTimeout
 from trainmaster.client.fields import RetryFields, SizingFields, TaskFields, TriggerFields
 from trainmaster.client.sync import Client
@@ -43,6 +44,7 @@ from trainmaster.client.types import (
     Trigger,
     Waiting,
 )
+from trainmaster.client.workflow_types import WorkflowRun
 
 __all__ = [
     "AsyncClient",
@@ -74,6 +76,7 @@ __all__ = [
     "Sized",
     "SizingFields",
     "SizingKnobs",
+    "StageRef",
     "Submitted",
     "Task",
     "TaskFailed",
@@ -85,4 +88,6 @@ __all__ = [
     "Unreachable",
     "WaitTimeout",
     "Waiting",
+    "Workflow",
+    "WorkflowRun",
 ]

@@ -8,6 +8,7 @@ TaskId = NewType("TaskId", str)
 NodeId = NewType("NodeId", str)
 UserName = NewType("UserName", str)
 TriggerId = NewType("TriggerId", str)
+WorkflowRunId = NewType("WorkflowRunId", str)
 
 # Crockford's base 32: no i, l, o, u, so an id can be read aloud and typed.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -22,6 +23,11 @@ def task_id(entropy: int) -> TaskId:
 def trigger_id(entropy: int) -> TriggerId:
     """Make a trigger id from at least 50 random bits."""
     return TriggerId("g-" + _digits(entropy))
+
+
+def workflow_run_id(entropy: int) -> WorkflowRunId:
+    """Make the id of a workflow run, as `task_id` does."""
+    return WorkflowRunId("w-" + _digits(entropy))
 
 
 def _digits(entropy: int) -> str:

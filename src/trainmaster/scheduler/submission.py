@@ -20,7 +20,8 @@ def submit(change: Change, task_id: TaskId, spec: TaskSpec, reason: str) -> Task
     Raises QuotaExceeded, UnknownTask or TaskEnded, with nothing changed.
     """
     state = change.state
-    check_quota(spec, state.quotas.get(spec.user), state.waiting_tasks(spec.user))
+    if spec.part is None:  # a workflow that has begun goes on
+        check_quota(spec, state.quotas.get(spec.user), state.waiting_tasks(spec.user))
     missing = _unmet(change, spec.after)
     if spec.handed_ahead:
         # It waits in the lane by the clock, not in the queue of those that start as soon as they can.

@@ -67,7 +67,7 @@ async def _costs(store: Store, triggers: Sequence[Trigger]) -> dict[TriggerId, f
     """Seconds that a task of each takes, of those of which it is known."""
     found = {}
     for trigger in triggers:
-        learnt = await store.durations(trigger.id, _LEARNT_FROM)
+        learnt = await store.trigger_durations(trigger.id, _LEARNT_FROM)
         cost = max(learnt, default=trigger.target.estimate_s)
         if cost is not None:
             found[trigger.id] = max(cost, 0.001)

@@ -17,6 +17,7 @@ import { openTask } from "./views/task.js";
 import { openTasks } from "./views/tasks.js";
 import { openTrigger } from "./views/trigger.js";
 import { openTriggers } from "./views/triggers.js";
+import { openWhatIf } from "./views/whatif.js";
 
 const search = document.getElementById("search");
 
@@ -65,5 +66,6 @@ route("/triggers", openTriggers);
 route("/triggers/{trigger}", openTrigger);
 route("/forecast", openForecast);
 route("/policies", openPolicies);
+route("/policies/whatif", openWhatIf);
 startRouter(document.getElementById("view"));
 search.elements.text.value = location.pathname === "/tasks" ? (query().get("text") ?? "") : "";
