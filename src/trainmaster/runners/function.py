@@ -26,9 +26,9 @@ from trainmaster.runners.lanepool import LanePool, LaneProcess
 RETIRE_INBOX = 8 * 1024 * 1024  # bytes of calls sent to one lane process before a fresh one replaces it
 RETIRE_SPOOL = 64 * 1024 * 1024  # bytes of output, likewise
 _REREAD_S = 0.004  # longer than a lane's pause between hints, so what it did not hint at is found
-_MANY = 16  # calls due in one lane: what it says of them is taken in together
-_A_CALL_S = 25e-6  # the shortest
-_LONGEST_PAUSE_S = 0.1
+_MANY = 16  # calls due at once in one lane: what it says of them is taken in together
+_A_CALL_S = 75e-6  # three times what the shortest takes
+_LONGEST_PAUSE_S = 0.25
 _STEAL_S = 0.05
 _RETRY_S = 0.1
 _MAX_RETRY_S = 5.0
@@ -402,10 +402,10 @@ class FunctionRunner:
 
 
 def _pause(lane: Lane) -> float:
-    """How long to leave a lane alone that has many calls to make, all due now.
+    """How long to leave a lane alone in which many calls are due now.
 
-    What it says of the first would go to the disk at once, and with the disk and half of the cores busy the
-    rest would start late.
+    What it says of the first would go to the disk at once, and with the disk and a core busy the rest would
+    start late.
     """
-    load = lane.load
-    return min(load * _A_CALL_S, _LONGEST_PAUSE_S) if load >= _MANY else 0.0
+    burst = lane.burst
+    return min(burst * _A_CALL_S, _LONGEST_PAUSE_S) if burst >= _MANY else 0.0

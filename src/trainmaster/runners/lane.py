@@ -18,10 +18,10 @@ them.
 from __future__ import annotations
 
 import _signal
+import bisect
 import faulthandler
 import fcntl
 import gc
-import heapq
 import json
 import os
 import select
@@ -44,6 +44,7 @@ _EARLY_S = 0.003  # to be awake before a call is due
 _READ = 1 << 20
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class Stopped(BaseException):
@@ -97,7 +98,9 @@ class Lane:
         self._offset = 0
         self._part = b""
         self._queue: deque[dict[str, Any]] = deque()
-        self._timed: list[tuple[float, float, float, int, dict[str, Any]]] = []  # a heap of calls not due yet
+        # Calls with a time, sorted so that the first to be made is the last. Taking from a heap of thousands
+        # would cost each of them a sixth of its time.
+        self._timed: list[tuple[float, float, float, int, dict[str, Any]]] = []
         self._numbers = 0
         self._activates = plan.get("activate", True)
         self._cold: list[tuple[str, str]] = []  # directory and function of calls to come, not imported yet
@@ -125,9 +128,8 @@ class Lane:
         while True:
             call = self._claim()
             if call is not None:
-                outcome = self._do(call)
-                self._outcome = _encode(outcome).encode() + b"\n"
-                if outcome["fault"] == "stopped":
+                self._outcome, stopped = self._do(call)
+                if stopped:
                     # What the function started may be alive still; our shim kills it once we are gone.
                     self._write(self._outcome)
                     return
@@ -145,13 +147,13 @@ class Lane:
         """Until there is news or a call is due. False if nobody has said anything for very long."""
         wait_s = _IDLE_S
         if self._timed:
-            due = self._timed[0][0]
+            due = -self._timed[-1][0]
             wait_s = due - time.time()
             if wait_s > _EARLY_S:
                 wait_s -= _EARLY_S
             elif self._primed != due:
                 self._primed = due
-                self._prime(self._timed[0][-1])
+                self._prime(self._timed[-1][-1])
                 wait_s = due - time.time()
         # To the microsecond, which poll and epoll do not offer.
         if select.select([self._ping], (), (), max(min(wait_s, _IDLE_S), 0.0))[0]:
@@ -213,8 +215,8 @@ class Lane:
 
     def _next(self) -> dict[str, Any] | None:
         """The call to make now: those that were promised a moment go first once it has come."""
-        if self._timed and self._timed[0][0] <= time.time():
-            return heapq.heappop(self._timed)[-1]
+        if self._timed and -self._timed[-1][0] <= time.time():
+            return self._timed.pop()[-1]
         return self._queue.popleft() if self._queue else None
 
     def _write(self, content: bytes) -> None:
@@ -259,7 +261,7 @@ class Lane:
         if "at" in message:
             self._numbers += 1
             urgency, priority = message["first"]
-            heapq.heappush(self._timed, (message["at"], -urgency, -priority, self._numbers, message))
+            bisect.insort(self._timed, (-message["at"], urgency, priority, -self._numbers, message))
             needed = (message["dir"], message["fn"])
             if self._activates and needed not in self._seen:
                 self._seen.add(needed)
@@ -283,7 +285,8 @@ class Lane:
 
     # --- one call ------------------------------------------------------------------------------------------
 
-    def _do(self, call: dict[str, Any]) -> dict[str, Any]:
+    def _do(self, call: dict[str, Any]) -> tuple[bytes, bool]:
+        """The line of the outcome, and whether the call was stopped."""
         self._current = call["run"]
         code: int | None = 0
         fault = detail = ""
@@ -317,10 +320,14 @@ class Lane:
             except (OSError, ValueError):
                 pass
         self._sizes = self._measure()
-        return {
-            "d": call["run"], "t": time.time(), "code": code, "fault": fault, "detail": detail,
-            "result": result, "to": self._sizes,
-        }  # fmt: skip
+        out, err, told = self._sizes
+        # Written by hand: the encoder takes as long as the rest of a call that does nothing.
+        line = (
+            f'{{"d":"{call["run"]}","t":{time.time()!r},"code":{"null" if code is None else int(code)},'
+            f'"fault":"{fault}","detail":{_quoted(detail)},'
+            f'"result":{"null" if result is None else _quoted(result)},"to":[{out},{err},{told}]}}\n'
+        )
+        return line.encode(), fault == "stopped"
 
     def _measure(self) -> list[int]:
         return [os.fstat(fd).st_size for fd in (1, 2, self._progress)]

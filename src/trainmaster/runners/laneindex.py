@@ -59,6 +59,7 @@ class Lane:
     waiting: dict[str, Call] = field(default_factory=dict)  # sent or about to be, not begun
     ahead: dict[str, float] = field(default_factory=dict)  # of the waiting, those that were not due
     by_time: list[tuple[float, str]] = field(default_factory=list)  # the same as a heap
+    ripe: set[str] = field(default_factory=set)  # of the waiting, those that are due and were not
     running: Call | None = None
     begun: int = 0  # calls that ever began
     kept: int = 0  # calls not forgotten yet
@@ -73,6 +74,12 @@ class Lane:
         self._ripen()
         return len(self.waiting) - len(self.ahead) + (self.running is not None)
 
+    @property
+    def burst(self) -> int:
+        """Calls that were promised this moment and wait: they have come due together."""
+        self._ripen()
+        return len(self.ripe)
+
     def due(self) -> list[Call]:
         """The waiting calls whose time has come, if they had one."""
         self._ripen()
@@ -82,7 +89,9 @@ class Lane:
         if self.by_time:
             now = time.time()
             while self.by_time and self.by_time[0][0] <= now:
-                self.ahead.pop(heapq.heappop(self.by_time)[1], None)
+                name = heapq.heappop(self.by_time)[1]
+                if self.ahead.pop(name, None) is not None:
+                    self.ripe.add(name)
 
     def _wait(self, call: Call) -> None:
         name = str(call.id)
@@ -94,6 +103,7 @@ class Lane:
     def unwait(self, name: str) -> Call | None:
         """It waits no more: it began, was withdrawn, or goes elsewhere."""
         self.ahead.pop(name, None)
+        self.ripe.discard(name)
         return self.waiting.pop(name, None)
 
     def load_inbox(self) -> Iterator[Call]:
