@@ -29,11 +29,16 @@ Make = Callable[..., RunSpec]
 
 
 @pytest.fixture
-async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Driven]:
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "code").mkdir()
     (tmp_path / "code/timed.py").write_text(JOBS)
     (tmp_path / "code/crashes.py").write_text(CRASHES)
+    return tmp_path / "code"
+
+
+@pytest.fixture
+async def node(tmp_path: Path, code: Path) -> AsyncIterator[Driven]:
     driven = await Driven(tmp_path / "data", lanes=1).start()
     yield driven
     await driven.close()
@@ -41,7 +46,7 @@ async def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 
 @pytest.fixture
-def call(tmp_path: Path) -> Make:
+def call(tmp_path: Path, code: Path) -> Make:
     def make(name: str, in_s: float, function: str = "timed:mark", **more: Any) -> RunSpec:
         arguments = json.dumps([str(tmp_path / "ran"), name]) if function == "timed:mark" else "null"
         return RunSpec(
@@ -49,7 +54,7 @@ def call(tmp_path: Path) -> Make:
             "function",
             function=function,
             arguments=arguments,
-            directory=str(tmp_path / "code"),
+            directory=str(code),
             not_before=time.time() + in_s,
             **more,
         )
@@ -101,7 +106,8 @@ async def test_a_module_that_kills_its_lane_fails_its_own_call_only(
     assert node.reports[good.id].exit == Exit(0)
 
 
-async def test_it_survives_its_lane_and_its_agent(node: Driven, call: Make, tmp_path: Path) -> None:
+async def test_it_survives_its_lane_and_its_agent(call: Make, tmp_path: Path) -> None:
+    node = await Driven(tmp_path / "data", lanes=1).start()
     first, spec = call("first", -1.0), call("a", 2.0)
     await node.agent.launch([first, spec])
     await node.end(first.id)
@@ -114,4 +120,5 @@ async def test_it_survives_its_lane_and_its_agent(node: Driven, call: Make, tmp_
     second = await Driven(tmp_path / "data", lanes=1).start()
     await second.end(spec.id)
     await second.close()
+    await nothing_left(tmp_path / "data")
     assert [line.split()[0] for line in lines(tmp_path / "ran")] == ["first", "a"]

@@ -30,7 +30,7 @@ from trainmaster.scheduler.step import step
 CALL = spec("call", command=(), kind=TaskKind.FUNCTION, function="m:f", resources=Resources(lanes=1))
 PROCESS = spec("process", cpus=0.001)
 TRIGGERS = 1000 // len(ZONES) // 2
-MOST = 60  # firings of one trigger: what fires often has nothing more to show
+MOST = 25  # firings of one trigger: what fires often has nothing more to show
 
 
 class Month:
@@ -128,7 +128,7 @@ def test_every_firing_exactly_once(which: int) -> None:
         month.until(min(begins) + (day + 1) * 86400.0)
         invariants.check(month.state)
     assert set(month.fired) == {(trigger, at) for trigger, dues in due.items() for at in dues}
-    assert len(month.fired) > 5000
+    assert len(month.fired) > 2000
     assert set(month.fired.values()) == set(month.begun) == month.ended
     late = [month.begun[task] - at / 1000 for (_, at), task in month.fired.items()]
     assert set(late) == {0.0}, (min(late), max(late))

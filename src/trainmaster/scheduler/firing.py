@@ -7,7 +7,6 @@ the id of what is started follows from trigger and due time alone. So no due tim
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -65,8 +64,7 @@ def _claim(change: Change, trigger: Trigger, most: int) -> int:
     ahead_ms = state.triggers.lead_ms(trigger, state.limits.lead_s)
     now_ms = int(change.now * 1000)
     count = 0
-    dues = _from(trigger)
-    due = next(dues, None)
+    due, dues = trigger.next_ms, state.triggers.dues_after_next(trigger)
     while due is not None and (due - ahead_ms) / 1000 <= change.now and count < most:
         following = next(dues, None)
         count += 1
@@ -86,20 +84,11 @@ def _claim(change: Change, trigger: Trigger, most: int) -> int:
         if is_fixed_delay(trigger.timing):
             busy = state.triggers.busy(trigger.id)
             following = None if busy else next(due_times(trigger.timing, due, now_ms), None)
-            dues = iter(())
         trigger = changed(trigger, last_ms=due, next_ms=following)
         due = following
     change.trigger(trigger)
+    state.triggers.remember(trigger, dues)
     return count
-
-
-def _from(trigger: Trigger) -> Iterator[int]:
-    """Due times from the next one on. That one is given by the trigger: a fixed delay's follows from no
-    rule alone."""
-    if trigger.next_ms is not None:
-        yield trigger.next_ms
-        if not is_fixed_delay(trigger.timing):
-            yield from due_times(trigger.timing, trigger.next_ms)
 
 
 def _missed(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from trainmaster.domain.firing import Firing, Trigger
 from trainmaster.domain.ids import TaskId, TriggerId
-from trainmaster.domain.trigger import Overlap
+from trainmaster.domain.trigger import Overlap, Timing
+from trainmaster.policies.firing.due import due_times, is_fixed_delay
 
 
 class Triggers:
@@ -25,6 +26,8 @@ class Triggers:
         self.live: dict[TriggerId, set[TaskId]] = {}  # what was started by each and is not over
         self.freed: set[TriggerId] = set()  # something they wait for may have changed
         self._wheel: list[tuple[float, int, TriggerId]] = []
+        # Beginning a rule anew costs several times as much as going on with it.
+        self._begun: dict[TriggerId, tuple[Timing, int, Iterator[int]]] = {}
 
     @staticmethod
     def lead_ms(trigger: Trigger, lead_s: float) -> int:
@@ -49,8 +52,8 @@ class Triggers:
 
     def drop(self, trigger: TriggerId) -> None:
         """Forget a trigger. What it started goes on."""
-        for index in (self.all, self.waiting, self.live):
-            index.pop(trigger, None)
+        for index in (self.all, self.waiting, self.live, self._begun):
+            index.pop(trigger, None)  # type: ignore[attr-defined]
         self.freed.discard(trigger)
 
     def started(self, trigger: TriggerId, what: TaskId) -> None:
@@ -77,6 +80,20 @@ class Triggers:
             if trigger is not None and not trigger.paused and trigger.next_ms == due:
                 return trigger
         return None
+
+    def dues_after_next(self, trigger: Trigger) -> Iterator[int]:
+        """The due times after the next one; none of a fixed delay, whose due times depend on ends."""
+        timing, begun = trigger.timing, self._begun.pop(trigger.id, None)
+        if begun is not None and begun[0] is timing and begun[1] == trigger.next_ms:
+            return begun[2]
+        if trigger.next_ms is None or is_fixed_delay(timing):
+            return iter(())
+        return due_times(timing, trigger.next_ms)
+
+    def remember(self, trigger: Trigger, dues: Iterator[int]) -> None:
+        """`dues` goes on after the trigger's next due time."""
+        if trigger.next_ms is not None and not is_fixed_delay(trigger.timing):
+            self._begun[trigger.id] = (trigger.timing, trigger.next_ms, dues)
 
     def again(self, trigger: Trigger, lead_s: float) -> None:
         """Put one that was taken back: there is more to decide on than one step should."""

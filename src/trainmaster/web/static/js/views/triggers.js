@@ -57,7 +57,11 @@ export function openTriggers(outlet) {
     }
     const length = SPANS[chosen()];
     const span = { from: now() - length * PAST, to: now() + length * (1 - PAST) };
-    const byTrigger = Map.groupBy ? Map.groupBy(firings, (one) => one.trigger) : new Map();
+    const byTrigger = new Map();
+    for (const firing of firings) {
+      if (!byTrigger.has(firing.trigger)) byTrigger.set(firing.trigger, []);
+      byTrigger.get(firing.trigger).push(firing);
+    }
     list.kept = null;
     list.replaceChildren(axis(span), ...triggers.map((trigger) => row(trigger, byTrigger.get(trigger.id) ?? [], span)));
   }
