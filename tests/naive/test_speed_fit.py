@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
@@ -22,7 +22,8 @@ def test_the_fit_is_as_good_as_the_solver_s(workers: list[int], data: st.DataObj
     targets = [w * each for w, each in zip(weight, seconds, strict=True)]
     found = np.array(least_squares(list(zip(terms, targets, strict=True))))
     assert (found >= 0).all()
-    _, norm = nnls(np.array(terms), np.array(targets))
+    solved, norm = nnls(np.array(terms), np.array(targets))
+    assume(solved[0] + solved[1] > 1e-6)  # else one worker would take no time at all, which we never say
     mine = float(np.linalg.norm(np.array(terms) @ found - targets))
     assert mine <= norm + 1e-5 * float(np.linalg.norm(targets)) + 1e-9
 
