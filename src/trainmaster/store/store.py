@@ -12,6 +12,7 @@ from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
 from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow
 from trainmaster.store import log_bytes, log_pages, migrate, reader, retention, volume
+from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -33,6 +34,7 @@ class SqlStore:
         self._database = connect(url, timeout_s=timeout_s)
         self._writer = Writer(self._database.dialect)
         self._complete: dict[TaskId, None] = {}
+        self.alarms = SqlAlarms(self._database)
 
     async def open(self) -> None:
         """Connect, and migrate to the newest schema."""
