@@ -39,7 +39,11 @@ IMGHDR = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # App
 HERE = ["127.0.0.0/8"]
 MESSAGE = Send(
     "m-0123456789abcdef", "c", 5.0, 5.0,
-    (Notice(NoticeKind.OPENED, "r", "g\nBcc: x@y.z", Severity.CRITICAL, "it\r\nbroke: é", 5.0, "a-1", 3, 4.0),),
+    (
+        Notice(
+            NoticeKind.OPENED, "r", "g\nBcc: x@y.z", Severity.CRITICAL, "it\r\nbroke: é", 5.0, "a-1", 3, 4.0
+        ),
+    ),
 )  # fmt: skip
 
 

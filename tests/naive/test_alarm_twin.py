@@ -6,6 +6,7 @@ Source of the rules' meaning: `domain.alarm.Rule`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,5 +121,5 @@ def test_messages_are_bounded_by_time_and_none_is_lost(steps: list[tuple[float, 
     assert sum(len(send.notices) + send.more for send in taken) == put
     assert all(len(send.notices) <= MOST_NOTICES for send in taken)
     dues = sorted(send.due_at for send in taken)
-    assert all(later - earlier >= PACE_S - 1e-9 for earlier, later in zip(dues, dues[1:], strict=False))
+    assert all(later - earlier >= PACE_S - 1e-9 for earlier, later in pairwise(dues))
     assert len({send.id for send in taken}) == len(taken)
