@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from trainmaster.client import calls, types
+from trainmaster.client.aio_workflows import AsyncWorkflowMethods
 from trainmaster.client.build import build, build_all
 from trainmaster.client.calls import EVERYTHING, Call, LogFilter
 from trainmaster.client.errors import TaskFailed, WaitTimeout
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncWorkflowMethods):
     """`Client` with coroutines and async iterators; see there for what everything does."""
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
-from trainmaster.client import types
+from trainmaster.client import types, workflow_types
 
 T = TypeVar("T")
 
@@ -21,6 +21,7 @@ _NESTED: dict[type, dict[str, type]] = {
     types.Forecast: {"knobs": types.SizingKnobs, "outlook": types.Outlook, "track": types.Sized},
     types.AlarmPage: {"alarms": types.Alarm},
     types.Send: {"notices": types.Notice},
+    **workflow_types.NESTED,
     types.Overview: {"nodes": types.Node, "waiting": types.Waiting},
 }
 _NAMES: dict[type, frozenset[str]] = {}

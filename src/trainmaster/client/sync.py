@@ -23,6 +23,7 @@ from trainmaster.client.patience import (
     unreachable,
 )
 from trainmaster.client.sse import Parser, ServerEvent
+from trainmaster.client.workflows import WorkflowMethods
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Client:
+class Client(WorkflowMethods):
     """Talks to a service. Finds it as the command line does if neither `url` nor `token` is given.
 
     A service that has answered once may go away for `retry_s` seconds (a restart, a database that returns):

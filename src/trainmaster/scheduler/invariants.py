@@ -83,10 +83,28 @@ def check(state: State) -> None:
             must(state.used(node_id).fits(here.capacity), "no node is over-allotted", node_id)
             devices = [device for run in here_runs.values() for device in run.devices]
             must(len(devices) == len(set(devices)), "no GPU is given twice", (node_id, devices))
+    _workflows(must, state)
     for task_id, by_rank in state.runs.items():
         for run in by_rank.values():
             listed = run.id in state.on_node.get(run.node, {})
             must(listed == run.live, "live runs are on their node", (task_id, run.id))
+
+
+def _workflows(must: Must, state: State) -> None:
+    """Between steps every open part is a live task or run, and every live part is open."""
+    must(not state.parts_ended and not state.runs_due, "no workflow is due", list(state.runs_due))
+    opened = set()
+    for run_id, unfolding in state.unfoldings.items():
+        unfolding.check()
+        must(not unfolding.finished, "a run with every stage ended has ended", run_id)
+        must(unfolding.open > 0, "something of a live run is open", run_id)
+        for at in unfolding.stages:
+            for one in at.open.values():
+                must(one in state.tasks or one in state.unfoldings, "open parts are live", (run_id, one))
+                opened.add(one)
+    for task in state.tasks.values():
+        if task.spec.part is not None:
+            must(task.id in opened, "the run of a live part knows it", task.id)
 
 
 def _workers(must: Must, task: Task, runs: dict[int, Run]) -> None:

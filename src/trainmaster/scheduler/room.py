@@ -29,6 +29,7 @@ def view_of(state: State, node: Node, order: int) -> NodeView:
     gauges = node.gauges
     since = gauges.time - gauges.interval
     runs = state.on_node.get(node.id, {})
+    departures = state.departures.get(node.id)
     return NodeView(
         id=node.id,
         capacity=node.capacity,
@@ -38,6 +39,7 @@ def view_of(state: State, node: Node, order: int) -> NodeView:
         runs=len(runs),
         order=order,
         unmeasured=sum(run.launched_at > since for run in runs.values()),
+        departed=departures.runs(gauges) if departures else 0.0,
     )
 
 

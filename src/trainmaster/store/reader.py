@@ -13,7 +13,7 @@ from trainmaster.domain.lifecycle import ENDED, TaskState
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.task import Task
 from trainmaster.ports import Loaded, Metric, TaskFilter, TokenRow
-from trainmaster.store import rows, schema
+from trainmaster.store import rows, schema, workflows
 from trainmaster.store.writer import short
 
 _T = schema.task.c
@@ -27,6 +27,7 @@ def load(connection: Connection) -> Loaded:
     """Everything the scheduler needs after a restart."""
     alive = _T.status.in_(_LIVE)
     tasks = [rows.task_of(row) for row in connection.execute(select(*_TASK).where(alive).order_by(_T.seq))]
+    live_runs = workflows.live(connection)
     ledger_seq = connection.execute(select(schema.ledger.c.event_seq)).scalar() or 0
     return Loaded(
         tasks=tasks,
@@ -38,6 +39,9 @@ def load(connection: Connection) -> Loaded:
         last_task_seq=connection.execute(select(func.max(_T.seq))).scalar() or 0,
         log_offsets=_log_offsets(connection),
         ended=_ended_dependencies(connection),
+        workflow_runs=live_runs,
+        parts=workflows.parts(connection, [run.id for run in live_runs]),
+        last_run_seq=connection.execute(select(func.max(schema.workflow_run.c.seq))).scalar() or 0,
     )
 
 

@@ -42,7 +42,7 @@ function rules(list) {
   return h("table", { class: "table" },
     h("thead", null, h("tr", null, ["Rule", "Condition", "Severity", "Channels"].map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", null, list.map((rule) => h("tr", { class: rule.enabled ? "" : "muted" },
-      h("th", { scope: "row" }, rule.name, !rule.enabled && " (off)"),
+      h("td", null, rule.name, !rule.enabled && " (off)"),
       h("td", null, rule.condition, rule.tasks !== "*" && ` of ${rule.tasks}`, rule.nodes !== "*" && ` of ${rule.nodes}`, rule.after > 1 && `, ${rule.after} times within ${duration(rule.within_s)}`),
       h("td", null, rule.severity), h("td", null, rule.channels.join(", ") || "this page alone")))));
 }
