@@ -6,7 +6,7 @@ from fastapi import FastAPI, Response
 
 from trainmaster import __version__
 from trainmaster.alarms.desk import Desk
-from trainmaster.api import alarms, cluster, document, forecast, logs, problems, tasks, workflows
+from trainmaster.api import alarms, cluster, document, forecast, logs, problems, tasks, whatif, workflows
 from trainmaster.api.deps import Serving
 from trainmaster.api.metrics import exposition
 from trainmaster.domain.ids import UserName
@@ -36,6 +36,8 @@ def make_app(service: Service, desk: Desk, *, auth: bool = True, anonymous: User
     app.include_router(forecast.router)
     app.include_router(alarms.router)
     app.include_router(workflows.router)
+    app.include_router(whatif.router)
+    app.state.replays = whatif.Replays()
 
     @app.get("/v1/health", tags=["cluster"], summary="Is the service well? Needs no token")
     async def health(service: Serving, response: Response) -> dict[str, str]:

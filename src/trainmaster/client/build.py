@@ -21,6 +21,8 @@ _NESTED: dict[type, dict[str, type]] = {
     types.Forecast: {"knobs": types.SizingKnobs, "outlook": types.Outlook, "track": types.Sized},
     types.AlarmPage: {"alarms": types.Alarm},
     types.Send: {"notices": types.Notice},
+    types.WhatIfColumn: {"wait_s": types.Times, "jct_s": types.Times},
+    types.WhatIf: {"columns": types.WhatIfColumn, "rows": types.WhatIfRow},
     **workflow_types.NESTED,
     types.Overview: {"nodes": types.Node, "waiting": types.Waiting},
 }

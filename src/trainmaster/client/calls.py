@@ -309,6 +309,11 @@ def sends(channel: str, limit: int) -> Call[list[types.Send]]:
     return Call("GET", f"/v1/channels/{_part(channel)}/sends", _many(types.Send), _params(limit=limit))
 
 
+def whatif(profile: str, last_s: float, nodes: int | None) -> Call[types.WhatIf]:
+    body = _params(profile=profile, last_s=last_s, nodes=nodes)
+    return Call("POST", "/v1/whatif", _one(types.WhatIf), json=body, repeatable=False)
+
+
 def tokens() -> Call[list[types.Token]]:
     return Call("GET", "/v1/tokens", _many(types.Token))
 

@@ -66,7 +66,7 @@ def occurrences(happened: Happened) -> Iterator[Occurrence]:
         words = {"node-suspect": "does not answer", "node-gone": "is gone"}.get(kind, "is back")
         yield Occurrence(Condition.NODE_LOST, record.time, f"{node} {words}", node=node, clears=clears)
     elif kind in _FIRINGS:
-        trigger = str(record.detail.get("trigger", ""))
+        trigger = str(record.detail.get("name") or record.detail.get("trigger", ""))
         delay = record.detail.get("delay_s")
         late = f" {delay:.1f} s late" if isinstance(delay, int | float) else ""
         word = "was missed" if kind == "firing-missed" else f"fired{late}"

@@ -17,6 +17,7 @@ import { openOverview } from "./views/overview.js";
 import { openPolicies } from "./views/policies.js";
 import { openTask } from "./views/task.js";
 import { openTasks } from "./views/tasks.js";
+import { openWhatIf } from "./views/whatif.js";
 
 const search = document.getElementById("search");
 
@@ -65,5 +66,6 @@ route("/nodes", openNodes);
 route("/forecast", openForecast);
 route("/policies", openPolicies);
 route("/alarms", openAlarms);
+route("/policies/whatif", openWhatIf);
 startRouter(document.getElementById("view"));
 search.elements.text.value = location.pathname === "/tasks" ? (query().get("text") ?? "") : "";
