@@ -24,6 +24,7 @@ from trainmaster.ports import (
     WorkflowRow,
 )
 from trainmaster.store import log_bytes, log_pages, migrate, past, reader, retention, volume, workflows
+from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
