@@ -53,7 +53,7 @@ class Triggers:
     def drop(self, trigger: TriggerId) -> None:
         """Forget a trigger. What it started goes on."""
         for index in (self.all, self.waiting, self.live, self._begun):
-            index.pop(trigger, None)  # type: ignore[attr-defined]
+            index.pop(trigger, None)
         self.freed.discard(trigger)
 
     def started(self, trigger: TriggerId, what: TaskId) -> None:

@@ -35,6 +35,7 @@ from trainmaster.store import (
     volume,
     workflows,
 )
+from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -56,6 +57,7 @@ class SqlStore:
         self._database = connect(url, timeout_s=timeout_s)
         self._writer = Writer(self._database.dialect)
         self._complete: dict[TaskId, None] = {}
+        self.alarms = SqlAlarms(self._database)
 
     async def open(self) -> None:
         """Connect, and migrate to the newest schema."""
