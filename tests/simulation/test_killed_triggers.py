@@ -22,7 +22,7 @@ def mark(path):
     with open(path, "a") as file:
         file.write(os.environ["TRAINMASTER_TASK"] + "\\n")
 """
-KILLS = 10
+KILLS = 6
 ONCE = 150
 
 
