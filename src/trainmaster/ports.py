@@ -187,6 +187,17 @@ class Metric:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A task of the history: as it is stored, the runs of all its attempts, how many generations its groups
+    had (0: its workers never formed one), and whether it ever reported progress."""
+
+    task: Task
+    runs: tuple[Run, ...]
+    generations: int = 0
+    reported: bool = False
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything one scheduler step (and the news that came with it) changes; stored in one transaction.
@@ -222,7 +233,8 @@ class Loaded:
 
     `runs`: all workers of every current attempt that has one alive, those that have ended too.
     `log_offsets`: the next byte wanted of each stream whose node may still offer it.
-    `last_seq`: of the last record; `last_task_seq`: the largest `Task.seq` ever given.
+    `last_seq`: of the last record; `last_task_seq`: the largest `Task.seq` ever given. `training`: of live
+    tasks whose worker count may change, the latest reports and records that say how they train.
     """
 
     tasks: list[Task]
@@ -234,6 +246,7 @@ class Loaded:
     last_task_seq: int
     log_offsets: dict[tuple[RunId, Stream], int]
     ended: dict[TaskId, bool]  # of every task a live task depends on and that has ended: did it succeed
+    training: list[tuple[list[Metric], list[Record]]]
     workflow_runs: list[WorkflowRun]  # the live ones, parents before the runs they contain
     parts: dict[WorkflowRunId, list[PartEnd]]  # of each of them, ended or not
     last_run_seq: int
@@ -390,6 +403,11 @@ class Store(Protocol):
 
         Of each worker at most `most_s` seconds count.
         """
+        ...
+
+    async def past(self, since: float, until: float, limit: int) -> list[Past]:
+        """The tasks that were there at some time in [since, until), in order of submission; of more than
+        `limit` the newest."""
         ...
 
     async def put_workflow(self, spec: WorkflowSpec, owner: UserName, now: float) -> int:
