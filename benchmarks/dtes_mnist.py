@@ -36,7 +36,7 @@ from benchmarks.quotas import limited
 PAPER = {"with DTES": (786, 2424, 4309), "without": (1031, 3217, 5610)}
 NODES, CORES = 3, 0.55  # cores of each node; the rest of two is left to the service
 PERIOD_US = 10_000
-EPOCHS = {1: 4, 2: 11, 3: 19}
+EPOCHS = {1: 3, 2: 8, 3: 14}
 EVERY_S = 8.0  # mean time between arrivals
 FIXED = {"ordering": "fcfs", "allotment": "fixed", "placement": "least_loaded", "preemption": "none"}
 SCRIPT = """
@@ -176,7 +176,7 @@ def measure(
                     mean = statistics.mean(float(str(r["seconds"])) for r in played)
                     print(f"round {number} {way}: mean {mean:.1f} s", file=sys.stderr, flush=True)
                     for record in played:
-                        print(json.dumps(record), file=sys.stderr, flush=True)
+                        print(json.dumps({"round": number, **record}), file=sys.stderr, flush=True)
         finally:
             service.stop()
     return records, lonely
