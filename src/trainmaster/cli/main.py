@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("trainmaster.cli.demo:demo", "Watch small networks train, wait and yield.", _SERVICE),
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
     "trigger": Entry("trainmaster.cli.trigger:app", "When a rule is due; can its tasks be in time?", _TOOLS),
+    "policy": Entry("trainmaster.cli.policy:app", "Policies that are trained: train, choose.", _TOOLS),
     "forecast": Entry("trainmaster.cli.forecast:forecast", "Forecast how much work comes.", _TOOLS),
     "simulate": Entry("trainmaster.cli.simulate:simulate", "Run a workload in virtual time.", _TOOLS),
 }

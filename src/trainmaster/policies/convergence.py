@@ -1,0 +1,55 @@
+"""How much accuracy training still gains, from one value an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trainmaster.domain.learned import Learned
+
+
+def gain_per_epoch(values: Sequence[float], window: int) -> float | None:
+    """The mean increase over the last `window` epochs; None with fewer than two values.
+
+    `window` 1 is the RLPTO paper's va (equation 5), a single difference, which fires on noise: over k epochs
+    the same noise weighs 1/k. With fewer than window + 1 values: over those there are.
+    """
+    if len(values) < 2:
+        return None
+    back = min(window, len(values) - 1)
+    return (values[-1] - values[-1 - back]) / back
+
+
+def gains_less(values: Sequence[float], beta: float, window: int) -> bool:
+    """Is less than `beta` gained per epoch? False until window + 1 values are there."""
+    gain = gain_per_epoch(values, window)
+    return gain is not None and len(values) > window and gain < beta
+
+
+def settled(values: Sequence[float], beta: float, window: int) -> bool:
+    """stop(β): does accuracy neither rise nor fall by β per epoch any more, over `window` epochs, nor by 2β
+    over the last two? A fall is no convergence: it may be what joining workers cost."""
+    if len(values) <= window:
+        return False
+    last = (values[-1] - values[-3]) / 2 if window > 2 else 0.0
+    return abs(values[-1] - values[-1 - window]) / window < beta and abs(last) < 2 * beta
+
+
+def has_gained_less(values: Sequence[float], beta: float, window: int) -> bool:
+    """Has less than `beta` per epoch ever been gained? Once it has, a spurt changes nothing."""
+    return any(values[at] - values[at - window] < beta * window for at in range(window, len(values)))
+
+
+def accuracies(learned: Learned) -> list[float]:
+    """The latest accuracy of each epoch that was reported, in their order; reports without `epoch` count as
+    one each."""
+    values: list[float] = []
+    last: float | None = None
+    for point in learned.points:
+        if point.accuracy is None:
+            continue
+        if values and point.epoch is not None and point.epoch == last:
+            values[-1] = point.accuracy
+        else:
+            values.append(point.accuracy)
+        last = point.epoch
+    return values
