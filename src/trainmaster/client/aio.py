@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from trainmaster.client import calls, types
+from trainmaster.client.aio_workflows import AsyncWorkflowMethods
 from trainmaster.client.build import build, build_all
 from trainmaster.client.calls import EVERYTHING, Call, LogFilter
 from trainmaster.client.errors import TaskFailed, WaitTimeout
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncWorkflowMethods):
     """`Client` with coroutines and async iterators; see there for what everything does."""
 
     def __init__(
@@ -238,6 +239,16 @@ class AsyncClient:
     async def set_forecast(self, **knobs: Unpack[SizingFields]) -> types.Forecast:
         """Set how the cluster is sized; what is left out stays. `max_nodes=None` lifts that bound."""
         return await self._send(calls.set_forecast(knobs))
+
+    async def whatif(
+        self, profile: str, *, last_s: float = 7 * 86400.0, nodes: int | None = None
+    ) -> types.WhatIf:
+        """Replay the last `last_s` seconds under another profile, on `nodes` nodes (None: as many as now).
+
+        Takes seconds; give the client a timeout to match. Raises Refused: unknown-profile, empty-history,
+        replay-busy, cannot-replay.
+        """
+        return await self._send(calls.whatif(profile, last_s, nodes))
 
     async def tokens(self) -> list[types.Token]:
         return await self._send(calls.tokens())

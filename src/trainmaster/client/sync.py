@@ -23,6 +23,7 @@ from trainmaster.client.patience import (
     unreachable,
 )
 from trainmaster.client.sse import Parser, ServerEvent
+from trainmaster.client.workflows import WorkflowMethods
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Client:
+class Client(WorkflowMethods):
     """Talks to a service. Finds it as the command line does if neither `url` nor `token` is given.
 
     A service that has answered once may go away for `retry_s` seconds (a restart, a database that returns):
@@ -238,6 +239,14 @@ class Client:
     def set_forecast(self, **knobs: Unpack[SizingFields]) -> types.Forecast:
         """Set how the cluster is sized; what is left out stays. `max_nodes=None` lifts that bound."""
         return self._send(calls.set_forecast(knobs))
+
+    def whatif(self, profile: str, *, last_s: float = 7 * 86400.0, nodes: int | None = None) -> types.WhatIf:
+        """Replay the last `last_s` seconds under another profile, on `nodes` nodes (None: as many as now).
+
+        Takes seconds; give the client a timeout to match. Raises Refused: unknown-profile, empty-history,
+        replay-busy, cannot-replay.
+        """
+        return self._send(calls.whatif(profile, last_s, nodes))
 
     def tokens(self) -> list[types.Token]:
         return self._send(calls.tokens())

@@ -15,6 +15,7 @@ from trainmaster.policies.allotment.fcfs import FcfsAllotment
 from trainmaster.policies.allotment.fixed import Fixed
 from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput
 from trainmaster.policies.allotment.optimus import Optimus
+from trainmaster.policies.allotment.pollux import Pollux
 from trainmaster.policies.allotment.residual_ppo import ResidualPpo
 from trainmaster.policies.allotment.rlpto import Rlpto
 from trainmaster.policies.allotment.slaq import Slaq
@@ -74,6 +75,7 @@ ALLOTMENTS: dict[str, Callable[[], Allotment]] = {
     "weighted_delay": WeightedDelay,
     "tiresias": Tiresias,
     "afs": Afs,
+    "pollux": Pollux,
     "marginal_goodput": MarginalGoodput,
     "rlpto": Rlpto,
     "residual_ppo": ResidualPpo,

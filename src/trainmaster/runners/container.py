@@ -90,7 +90,7 @@ class ContainerRunner:
         held = self._hold(run, folder, RunReport(run.id, RunState.PREPARING))
         try:
             rundir.prepare(folder, run, {})
-            _make_progress_file(folder)
+            _make_files(folder)
             os.mkdir(spec.group_folder(folder), 0o755)
         except OSError as error:
             rundir.delete(folder)
@@ -144,12 +144,12 @@ class ContainerRunner:
 
     def _adopt(self, run: RunSpec, folder: str) -> None:
         found = life.read(folder) or {}
-        held = self._hold(run, folder, rundir.report(run.id, found))
+        held = self._hold(run, folder, rundir.with_output(rundir.report(run.id, found), folder))
         held.claimed = "claim" in found
         if held.report.exit is not None:
             held.done.set()
             return
-        _make_progress_file(folder)
+        _make_files(folder)
         try:
             with open(f"{folder}/{life.STOP}", encoding="ascii") as file:
                 held.want_stop(float(file.read()))
@@ -206,13 +206,14 @@ class ContainerRunner:
             _log.error("the container runner failed", exc_info=error)
 
 
-def _make_progress_file(folder: str) -> None:
-    """Before it is mounted; writable for whatever user the image runs as."""
-    fd = os.open(f"{folder}/{life.PROGRESS}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
-    try:
-        os.fchmod(fd, 0o666)  # past the umask
-    finally:
-        os.close(fd)
+def _make_files(folder: str) -> None:
+    """For reports and output, before they are mounted; writable for whatever user the image runs as."""
+    for name in (life.PROGRESS, life.OUTPUT):
+        fd = os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        try:
+            os.fchmod(fd, 0o666)  # past the umask
+        finally:
+            os.close(fd)
 
 
 def _owner(folder: str) -> str:

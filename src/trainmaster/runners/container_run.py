@@ -18,7 +18,7 @@ from typing import Any
 from trainmaster.domain.ids import NodeId
 from trainmaster.domain.run import Exit, Fault, RunReport, RunSpec, RunState
 from trainmaster.runners import container_spec as spec
-from trainmaster.runners import life
+from trainmaster.runners import life, rundir
 from trainmaster.runners.container_engine import ContainerEngine, EngineGone, NameTaken
 from trainmaster.runners.container_images import Images
 from trainmaster.runners.container_log import Spool, tail
@@ -294,7 +294,8 @@ class ContainerRun:
             _log.warning("run %s: its exit is reported but could not be written down: %s", self.name, error)
         state = RunState.LOST if fault is Fault.VANISHED else RunState.EXITED
         exit_ = Exit(code, fault, detail)
-        self._settle(RunReport(self.spec.id, state, self.report.started_at, at, exit_, self.report.pid))
+        report = RunReport(self.spec.id, state, self.report.started_at, at, exit_, self.report.pid)
+        self._settle(rundir.with_output(report, self.folder))
         self.done.set()
         self.begun.set()
 

@@ -20,6 +20,7 @@ LABEL_ATTEMPT = "trainmaster.attempt"
 LABEL_RANK = "trainmaster.rank"
 
 REPORT_INSIDE = "/run/trainmaster/progress.jsonl"
+OUTPUT_INSIDE = "/run/trainmaster/output.json"
 GROUP_INSIDE = "/run/trainmaster/group"
 NETWORKS = ("none", "bridge", "host")
 DEFAULT_PIDS = 4096
@@ -61,7 +62,8 @@ def parse_volume(text: str, allowed_roots: Sequence[str]) -> Volume:
     target = os.path.normpath(target) if target else ""
     if not os.path.isabs(source) or not os.path.isabs(target):
         raise _volume(f"{text!r}: both paths must be absolute")
-    if target in ("/", "//") or _within(REPORT_INSIDE, target) or _within(GROUP_INSIDE, target):
+    ours = (REPORT_INSIDE, OUTPUT_INSIDE, GROUP_INSIDE)
+    if target in ("/", "//") or any(_within(path, target) for path in ours):
         raise _volume(f"{text!r}: {target} inside the container is not free to mount over")
     real = os.path.realpath(source)
     if not any(_within(real, os.path.realpath(root)) for root in allowed_roots):
@@ -105,6 +107,7 @@ def environment(run: RunSpec, node: NodeId) -> list[str]:
         "TRAINMASTER_WORLD_SIZE": str(run.world_size),
         "TRAINMASTER_NODE": node,
         "TRAINMASTER_REPORT": REPORT_INSIDE,
+        "TRAINMASTER_OUTPUT": OUTPUT_INSIDE,
         "TRAINMASTER_GROUP": GROUP_INSIDE,
         **dict(run.environment),
     }
@@ -162,14 +165,12 @@ def create_body(
             {"Type": "bind", "Source": volume.source, "Target": volume.target, "ReadOnly": volume.read_only}
             for volume in volumes
         ]
-        # The file alone and not its folder: what runs inside cannot put a link to elsewhere in its place.
+        # The files alone and not their folder: what runs inside cannot put links to elsewhere in their place.
         + [
-            {
-                "Type": "bind",
-                "Source": f"{folder}/{life.PROGRESS}",
-                "Target": REPORT_INSIDE,
-                "ReadOnly": False,
-            },
+            {"Type": "bind", "Source": f"{folder}/{name}", "Target": inside, "ReadOnly": False}
+            for name, inside in ((life.PROGRESS, REPORT_INSIDE), (life.OUTPUT, OUTPUT_INSIDE))
+        ]
+        + [
             {"Type": "bind", "Source": group_folder(folder), "Target": GROUP_INSIDE, "ReadOnly": True},
         ],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainmaster.domain.run import Run, RunSpec
-from trainmaster.domain.task import Task
+from trainmaster.domain.task import Part, Task
 from trainmaster.scheduler.state import Limits, State
 
 
@@ -20,6 +20,8 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
         given = {name for name, _ in environment}
         defaults = _meeting_point(state, task, run)
         environment = tuple(pair for pair in defaults if pair[0] not in given) + environment
+    if spec.part is not None:
+        environment = _place_in_workflow(spec.part) + environment
     return RunSpec(
         id=run.id,
         kind=spec.kind,
@@ -38,6 +40,16 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
         world_size=task.workers,
         warm=spec.max_workers > 1 or task.group is not None,
     )
+
+
+def _place_in_workflow(part: Part) -> tuple[tuple[str, str], ...]:
+    """What a task may want to know of its workflow run."""
+    place = [("TRAINMASTER_WORKFLOW_RUN", str(part.run)), ("TRAINMASTER_STAGE", part.stage)]
+    if part.key:
+        place.append(("TRAINMASTER_SHARD", str(part.index)))
+    if part.total is not None:
+        place.append(("TRAINMASTER_SHARDS", str(part.total)))
+    return tuple(place)
 
 
 def _meeting_point(state: State, task: Task, run: Run) -> tuple[tuple[str, str], ...]:

@@ -48,6 +48,7 @@ from trainmaster.service.gauges import GaugeBook
 from trainmaster.service.loop import Loop
 from trainmaster.service.news import News
 from trainmaster.service.sizing import Sizing
+from trainmaster.service.workflows import Workflows
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +92,7 @@ class Service:
         self.dispatch = Dispatch(engine)
         self.loop = Loop(self.state, store, clock, self.dispatch, bus, incarnation=secrets.token_hex(8))
         self.sizing = Sizing(self.loop, store, clock, options.grid, options.sizing, options.keep_tasks_s)
+        self.workflows = Workflows(self.loop, self.state, store, clock, self._checked)
         self.started_at = clock.now()
         self._jobs: list[asyncio.Task[None]] = []
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -117,6 +119,7 @@ class Service:
             asyncio.create_task(self._watch_gauges(), name="gauges"),
             asyncio.create_task(self.sizing.run(), name="sizing"),
         ]
+        await self.workflows.restore(loaded)
         await self.engine.start(news)
         log.info("service started", live_tasks=len(loaded.tasks), live_runs=len(loaded.runs))
 

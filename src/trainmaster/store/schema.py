@@ -100,10 +100,14 @@ task = Table(
     Column("spec", LongText, nullable=False),  # JSON: all of it, as submitted
     Column("pinned", Integer),
     Column("membership", LongText),  # JSON: the elastic group of the current attempt
+    Column("workflow_run", String(NAME)),
+    Column("stage", String(100)),
+    Column("part", LongText),  # JSON list: key, round, index, total
     Index("task_seq", "seq", unique=True),
     Index("task_status", "status", "seq"),
     Index("task_owner", "owner", "seq"),
     Index("task_ended", "ended_at"),
+    Index("task_workflow_run", "workflow_run", "stage", "seq"),
     **OPTIONS,
 )
 
@@ -255,6 +259,48 @@ setting = Table(
     metadata,
     Column("name", String(KEY), primary_key=True),
     Column("value", LongText, nullable=False),
+    **OPTIONS,
+)
+
+workflow = Table(
+    "workflow",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Column("owner", String(KEY), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("spec", LongText, nullable=False),  # JSON
+    **OPTIONS,
+)
+
+workflow_run = Table(
+    "workflow_run",
+    metadata,
+    Column("id", TaskKey, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("workflow", String(100), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("owner", String(KEY), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("round", Integer, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("parent_run", String(NAME)),
+    Column("parent", LongText),  # JSON list: stage, key, round, index, total
+    Column("stopping", String(16), nullable=False),
+    Column("reason", LongText, nullable=False),
+    Column("parameters", LongText, nullable=False),  # JSON object
+    Column("outputs", LongText, nullable=False),  # JSON object
+    Column("pins", LongText, nullable=False),  # JSON list of (workflow, version)
+    Column("stages", LongText, nullable=False),  # a letter for each, once it has ended
+    Column("plan", LongText, nullable=False),  # JSON object: stage to (node, position, start)
+    Column("forecast_s", Double),
+    Index("workflow_run_seq", "seq", unique=True),
+    Index("workflow_run_status", "status", "seq"),
+    Index("workflow_run_workflow", "workflow", "seq"),
+    Index("workflow_run_parent", "parent_run"),
     **OPTIONS,
 )
 

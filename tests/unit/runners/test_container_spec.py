@@ -63,11 +63,12 @@ def test_without_limits_none_are_set() -> None:
     assert not {"NanoCpus", "Memory", "MemorySwap", "DeviceRequests"} & set(host())
 
 
-def test_mounts_take_paths_with_colons_and_the_report_file() -> None:
-    data, progress, plan = host()["Mounts"]  # type: ignore[misc]
+def test_mounts_take_paths_with_colons_and_the_files_it_writes_to() -> None:
+    data, progress, output, plan = host()["Mounts"]  # type: ignore[misc]
     assert data == {"Type": "bind", "Source": "/a:b", "Target": "/data", "ReadOnly": True}  # type: ignore[has-type]
     assert progress["Source"] == "/runs/p/progress.jsonl"  # type: ignore[has-type]
-    assert progress["ReadOnly"] is False  # type: ignore[has-type]
+    assert progress["ReadOnly"] is output["ReadOnly"] is False  # type: ignore[has-type]
+    assert output["Source"] == "/runs/p/output.json"  # type: ignore[has-type]
     assert plan["Source"] == "/runs/p/group" and plan["ReadOnly"] is True  # type: ignore[has-type]
 
 

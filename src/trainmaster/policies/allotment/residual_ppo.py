@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
-from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput, grow
+from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput, Value, grow
 from trainmaster.policies.base import AllotmentView, Claim
 from trainmaster.policies.convergence import accuracies, gain_per_epoch
 from trainmaster.policies.learned import TaskNetwork, shipped
@@ -59,14 +59,15 @@ class ResidualPpo:
             weights[claim.task.id] = self.base.weight(claim, view.now) * factor
             prices[claim.task.id] = min(_PRICE * max(second, 0.0), _DEAREST)
         served = budget.give_least(view.claims)
-        values = [
-            tuple(
-                value - prices[c.task.id] * more for more, value in enumerate(self.base.values(c, view.now))
-            )
-            for c in served
-        ]
+        values = [self._value(claim, view.now, prices[claim.task.id]) for claim in served]
         grow(budget, served, values, weights, self.base.look_ahead)
         return budget.given
+
+    def _value(self, claim: Claim, now: float, price: float) -> Value:
+        value = self.base.value(claim, now)
+        if not price:
+            return value
+        return value._replace(logs=tuple(each - price * more for more, each in enumerate(value.logs)))
 
 
 def features_of(view: AllotmentView) -> np.ndarray:

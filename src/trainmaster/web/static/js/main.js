@@ -15,6 +15,7 @@ import { openOverview } from "./views/overview.js";
 import { openPolicies } from "./views/policies.js";
 import { openTask } from "./views/task.js";
 import { openTasks } from "./views/tasks.js";
+import { openWhatIf } from "./views/whatif.js";
 
 const search = document.getElementById("search");
 
@@ -61,5 +62,6 @@ route("/tasks/{task}/{tab}", openTask);
 route("/nodes", openNodes);
 route("/forecast", openForecast);
 route("/policies", openPolicies);
+route("/policies/whatif", openWhatIf);
 startRouter(document.getElementById("view"));
 search.elements.text.value = location.pathname === "/tasks" ? (query().get("text") ?? "") : "";
