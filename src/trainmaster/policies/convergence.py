@@ -4,7 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from trainmaster.domain.learned import Learned
+from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.learned import Learned, Phase
+
+
+class BadBeta(TrainmasterError):
+    """β is no sensible increase of accuracy per epoch."""
+
+    code = "bad-beta"
+    status = 422
+
+    def __init__(self, beta: float) -> None:
+        super().__init__(
+            f"β is {beta}, which is not an increase of accuracy per epoch between 0 and 0.1",
+            remedy="the RLPTO paper recommends 0.0001 to 0.0003",
+            beta=beta,
+        )
+
+
+def check_beta(beta: float) -> None:
+    """Raises BadBeta."""
+    if not 0 < beta <= 0.1:
+        raise BadBeta(beta)
 
 
 def gain_per_epoch(values: Sequence[float], window: int) -> float | None:
@@ -19,12 +40,6 @@ def gain_per_epoch(values: Sequence[float], window: int) -> float | None:
     return (values[-1] - values[-1 - back]) / back
 
 
-def gains_less(values: Sequence[float], beta: float, window: int) -> bool:
-    """Is less than `beta` gained per epoch? False until window + 1 values are there."""
-    gain = gain_per_epoch(values, window)
-    return gain is not None and len(values) > window and gain < beta
-
-
 def settled(values: Sequence[float], beta: float, window: int) -> bool:
     """stop(β): does accuracy neither rise nor fall by β per epoch any more, over `window` epochs, nor by 2β
     over the last two? A fall is no convergence: it may be what joining workers cost."""
@@ -37,6 +52,11 @@ def settled(values: Sequence[float], beta: float, window: int) -> bool:
 def has_gained_less(values: Sequence[float], beta: float, window: int) -> bool:
     """Has less than `beta` per epoch ever been gained? Once it has, a spurt changes nothing."""
     return any(values[at] - values[at - window] < beta * window for at in range(window, len(values)))
+
+
+def tends_to_converge(learned: Learned, beta: float, window: int) -> bool:
+    """By its accuracies (`has_gained_less`), or by what the training's own convergence rule has said."""
+    return learned.phase is not Phase.NONE or has_gained_less(accuracies(learned), beta, window)
 
 
 def accuracies(learned: Learned) -> list[float]:

@@ -16,7 +16,7 @@ from trainmaster.simulator.report import Report
 from trainmaster.simulator.workload.images import Cluster
 from trainmaster.simulator.world import Costs, Lived
 
-CYCLE_S = 240.0  # of the scheduling cycle: about the longest epoch, as section VI.E of the paper has it
+CYCLE_S = 140.0  # of the scheduling cycle: about the longest epoch, as section VI.E of the paper has it
 COSTS = Costs(start_s=1.0, regroup_s=1.0, report_s=0.0)  # a resize of a live group is faster
 
 

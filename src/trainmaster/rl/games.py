@@ -12,8 +12,9 @@ import numpy as np
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment import residual_ppo
 from trainmaster.policies.allotment.residual_ppo import ResidualPpo, features_of
-from trainmaster.policies.allotment.rlpto import FEATURES, OUTPUTS, BadBeta, Rlpto
+from trainmaster.policies.allotment.rlpto import FEATURES, OUTPUTS, Rlpto
 from trainmaster.policies.base import AllotmentView
+from trainmaster.policies.convergence import check_beta
 from trainmaster.policies.learned import TaskNetwork
 from trainmaster.rl.experiment import CYCLE_S, Run, run
 from trainmaster.rl.ppo import CHOICE, NORMAL, Episode, Ppo, Settings
@@ -37,7 +38,7 @@ class RlptoGame:
     clusters: tuple[Cluster, ...] = (TWELVE_NODES, SIXTEEN_NODES)
     betas: tuple[float, ...] = BETAS
     whole: bool = False  # T of equation 5 from the task's start
-    iterations: int = 40
+    iterations: int = 60
 
     def ppo(self, seed: int) -> Ppo:
         return Ppo(CHOICE, "rlpto", FEATURES, OUTPUTS, self.settings, seed)
@@ -64,15 +65,16 @@ class ResidualGame:
 
     An episode earns `per_accuracy` · mean accuracy − (1 − `waiting`) · makespan / `time_s` − `waiting` ·
     (mean time to the end, weighted by the tasks' points) / `time_s`. Tasks have random priorities of Table V.
-    The judge plays the same seeds for all networks, the first of which decides as `marginal_goodput`.
+    The judge plays the same seeds for all networks, the first of which decides as
+    `marginal_goodput` with the same β.
     """
 
     settings: Settings = field(
-        default_factory=lambda: Settings(gamma=0.997, lam=0.9, entropy=0.0, deviation=0.3)
+        default_factory=lambda: Settings(gamma=0.997, lam=0.9, entropy=0.0, deviation=0.4)
     )
     clusters: tuple[Cluster, ...] = (TWELVE_NODES, SIXTEEN_NODES)
     betas: tuple[float, ...] = BETAS
-    per_accuracy: float = 100.0
+    per_accuracy: float = 500.0
     waiting: float = 0.3
     time_s: float = 6000.0
     iterations: int = 40
@@ -81,17 +83,17 @@ class ResidualGame:
         return Ppo(NORMAL, "residual_ppo", residual_ppo.FEATURES, residual_ppo.OUTPUTS, self.settings, seed)
 
     def play(self, network: TaskNetwork, seed: int, chance: np.random.Generator) -> Played:
-        agent = _Drawing(ResidualPpo(network), network, self.settings.deviation, chance)
+        agent = _Drawing(ResidualPpo(network, self._beta(seed)), network, self.settings.deviation, chance)
         score = self._run(agent, seed, agent.episode, agent.times)
         return Played(agent.episode, score, score, len(agent.times))
 
     def judge(self, network: TaskNetwork) -> float:
-        return sum(self._run(ResidualPpo(network), seed) for seed in JUDGED) / len(JUDGED)
+        return sum(self._run(ResidualPpo(network, self._beta(seed)), seed) for seed in JUDGED) / len(JUDGED)
 
     def _run(
         self, policy: Any, seed: int, episode: Episode | None = None, times: list[float] | None = None
     ) -> float:
-        beta, cluster = self.betas[seed % len(self.betas)], self.clusters[seed // 6 % len(self.clusters)]
+        beta, cluster = self._beta(seed), self.clusters[seed // 6 % len(self.clusters)]
         levels = [int(level) for level in np.random.default_rng(seed).integers(1, 6, 12)]
         arrivals = images(cluster, seed, stop_at(beta), priorities=levels)
         points = {
@@ -99,6 +101,9 @@ class ResidualGame:
         }
         found = run(policy, cluster, arrivals, None, "multi_queue", "none")
         return self._pay(found, points, episode, times)
+
+    def _beta(self, seed: int) -> float:
+        return self.betas[seed % len(self.betas)]
 
     def _pay(
         self, found: Run, points: Mapping[str, float], episode: Episode | None, times: list[float] | None
@@ -164,7 +169,6 @@ def game(policy: str, variant: str, beta: float | None = None) -> Game:
     """The game of a policy as it is shipped, with this variant of PPO and, if given, only this β."""
     found = GAMES[policy]
     if beta is not None:
-        if not 0 < beta <= 0.1:
-            raise BadBeta(beta)
+        check_beta(beta)
         found = replace(found, betas=(beta,))
     return replace(found, settings=replace(found.settings, variant=variant))

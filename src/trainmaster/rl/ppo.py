@@ -35,7 +35,7 @@ class Settings:
     variant: str = KL
     gamma: float = 0.99
     lam: float = 0.95
-    rate: float = 3e-3
+    rate: float = 2e-3
     passes: int = 6
     minibatch: int = 512
     clip: float = 0.2

@@ -16,10 +16,10 @@ from trainmaster.domain.units import Resources
 from trainmaster.policies.allotment import residual_ppo, rlpto
 from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput
 from trainmaster.policies.allotment.residual_ppo import ResidualPpo
-from trainmaster.policies.allotment.rlpto import BadBeta, Rlpto
+from trainmaster.policies.allotment.rlpto import Rlpto
 from trainmaster.policies.allotment.servers import Servers
 from trainmaster.policies.base import AllotmentView, Claim, NodeView
-from trainmaster.policies.convergence import accuracies, gain_per_epoch, gains_less
+from trainmaster.policies.convergence import BadBeta, accuracies, gain_per_epoch, has_gained_less, settled
 from trainmaster.policies.learned import TaskNetwork, WrongWeights, read, shipped, shipped_text
 from trainmaster.rl.recording import Reward
 
@@ -131,6 +131,8 @@ def test_the_state_is_the_papers() -> None:
 def test_beta_out_of_range_is_refused(beta: float) -> None:
     with pytest.raises(BadBeta, match="between 0 and"):
         Rlpto(beta=beta)
+    with pytest.raises(BadBeta):
+        ResidualPpo(beta=beta)
 
 
 def test_the_reward_is_equation_5() -> None:
@@ -145,8 +147,16 @@ def test_gain_per_epoch() -> None:
     assert gain_per_epoch([0.5], 3) is None
     assert gain_per_epoch([0.5, 0.6, 0.8], 1) == pytest.approx(0.2)
     assert gain_per_epoch([0.0, 0.5, 0.6, 0.8], 2) == pytest.approx(0.15)
-    assert not gains_less([0.5, 0.5], 0.1, 2), "too few values say nothing"
-    assert gains_less([0.5, 0.5, 0.5], 0.1, 2)
+    assert not has_gained_less([0.5, 0.5], 0.1, 2), "too few values say nothing"
+    assert has_gained_less([0.5, 0.5, 0.5], 0.1, 2)
+    assert has_gained_less([0.5, 0.5, 0.5, 0.9], 0.1, 2), "once is for good"
+
+
+def test_training_has_settled_when_it_neither_rises_nor_falls() -> None:
+    assert settled([0.5] * 6, 1e-3, 5) and not settled([0.5] * 5, 1e-3, 5)
+    assert not settled([0.5, 0.6, 0.7, 0.8, 0.9, 0.95], 1e-3, 5)
+    assert not settled([0.9, 0.9, 0.9, 0.9, 0.87, 0.85], 1e-3, 5), "a fall is no convergence"
+    assert not settled([0.9, 0.9, 0.88, 0.87, 0.885, 0.9], 1e-3, 5), "nor is coming back from one"
 
 
 def test_of_an_epoch_the_latest_accuracy_counts() -> None:
@@ -173,6 +183,12 @@ def test_the_residual_begins_as_what_it_corrects() -> None:
     for size in (8, 12, 20):
         shown = view(claims, size)
         assert dict(ResidualPpo(network).allot(shown)) == dict(MarginalGoodput().allot(shown))
+
+
+def test_with_beta_the_residual_reduces_at_once() -> None:
+    policy = ResidualPpo(zeros("residual_ppo", residual_ppo.FEATURES, residual_ppo.OUTPUTS), beta=1e-3)
+    flat = (*FLAT, 0.8002, 0.8002)
+    assert list(policy.allot(view([claim(1, 4, RISING), claim(2, 4, flat)], 8)).values()) == [7, 1]
 
 
 def test_a_price_keeps_workers_back_and_a_weight_draws_them() -> None:

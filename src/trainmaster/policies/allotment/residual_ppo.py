@@ -11,7 +11,7 @@ from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
 from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput, Value, grow
 from trainmaster.policies.base import AllotmentView, Claim
-from trainmaster.policies.convergence import accuracies, gain_per_epoch
+from trainmaster.policies.convergence import accuracies, check_beta, gain_per_epoch, tends_to_converge
 from trainmaster.policies.learned import TaskNetwork, shipped
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FEATURES = (
 OUTPUTS = 2  # correction of the weight, and what a further worker costs
 _WINDOW = 5  # epochs over which the gain is taken
 _FARTHEST = 2.5  # |log| of the correction of a weight
-_PRICE, _DEAREST = 0.2, 1.0  # of a further worker, in log(speed): unit and most
+_PRICE, _DEAREST = 0.5, 1.0  # of a further worker, in log(speed): unit and most
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,25 @@ class ResidualPpo:
     """The network looks at every claim and says two things of it; greedy growth does the rest.
 
     1. Its weight is multiplied by e^(first output), within e^±2.5.
-    2. Every worker beyond the first costs it 0.2 · max(second output, 0) of log(speed), at most 1:
+    2. Every worker beyond the first costs it 0.5 · max(second output, 0) of log(speed), at most 1:
        training that is spread over more workers may reach less, so the last may not be worth their speed.
 
-    With a network of zeros it decides exactly as `base`; the greedy never gives what there is not, so there
-    are no invalid actions. `network`: None for what is shipped. Ties: as `base`.
+    With `beta`, who tends to converge (gained less than `lead` · β per epoch) keeps its minimum: RLPTO's
+    reduction, at once. Without, nobody is reduced but by the network. With a network of zeros and no β it
+    decides exactly as `base`; the greedy never gives what there is not, so there are no invalid actions.
+    `network`: None for what is shipped. Ties: as `base`.
     """
 
     network: TaskNetwork | None = None
+    beta: float | None = None
+    lead: float = 8.0
     base: MarginalGoodput = field(default_factory=MarginalGoodput)
     name: str = "residual_ppo"
     suspends: bool = False
+
+    def __post_init__(self) -> None:
+        if self.beta is not None:
+            check_beta(self.beta)
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         if not view.claims:
@@ -57,16 +65,22 @@ class ResidualPpo:
         for claim, (first, second) in zip(view.claims, each.tolist(), strict=True):
             factor = math.exp(min(max(first, -_FARTHEST), _FARTHEST))
             weights[claim.task.id] = self.base.weight(claim, view.now) * factor
-            prices[claim.task.id] = min(_PRICE * max(second, 0.0), _DEAREST)
+            price = min(_PRICE * max(second, 0.0), _DEAREST)
+            prices[claim.task.id] = math.inf if self._converges(claim) else price
         served = budget.give_least(view.claims)
         values = [self._value(claim, view.now, prices[claim.task.id]) for claim in served]
         grow(budget, served, values, weights, self.base.look_ahead)
         return budget.given
 
+    def _converges(self, claim: Claim) -> bool:
+        return self.beta is not None and tends_to_converge(claim.learned, self.lead * self.beta, _WINDOW)
+
     def _value(self, claim: Claim, now: float, price: float) -> Value:
         value = self.base.value(claim, now)
         if not price:
             return value
+        if price == math.inf:
+            return value._replace(logs=value.logs[: claim.least])
         return value._replace(logs=tuple(each - price * more for more, each in enumerate(value.logs)))
 
 

@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.ids import TaskId
-from trainmaster.domain.learned import Phase
 from trainmaster.policies.allotment.budget import Budget
 from trainmaster.policies.base import AllotmentView, Claim
-from trainmaster.policies.convergence import accuracies, has_gained_less
+from trainmaster.policies.convergence import check_beta, tends_to_converge
 from trainmaster.policies.learned import TaskNetwork, shipped
 
 if TYPE_CHECKING:
@@ -21,20 +19,6 @@ if TYPE_CHECKING:
 FEATURES = ("m", "e", "l", "n", "a", "c", "w")
 OUTPUTS = 2  # logits of one worker more and one less
 Act = Callable[["np.ndarray", "np.ndarray"], int]
-
-
-class BadBeta(TrainmasterError):
-    """β is no sensible increase of accuracy per epoch."""
-
-    code = "bad-beta"
-    status = 422
-
-    def __init__(self, beta: float) -> None:
-        super().__init__(
-            f"β is {beta}, which is not an increase of accuracy per epoch between 0 and 0.1",
-            remedy="the paper recommends 0.0001 to 0.0003",
-            beta=beta,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +52,7 @@ class Rlpto:
     suspends: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 < self.beta <= 0.1:
-            raise BadBeta(self.beta)
+        check_beta(self.beta)
 
     @property
     def threshold(self) -> float:
@@ -115,10 +98,8 @@ class Rlpto:
         return budget.given
 
     def converges(self, claim: Claim) -> bool:
-        """Does it tend to converge, by its accuracies or by what its own convergence rule says?"""
-        return claim.learned.phase is not Phase.NONE or has_gained_less(
-            accuracies(claim.learned), self.threshold, self.window
-        )
+        """Does it tend to converge?"""
+        return tends_to_converge(claim.learned, self.threshold, self.window)
 
     def _start(self, view: AllotmentView, budget: Budget, still: set[TaskId]) -> None:
         share = _size(view.claims, budget) // max(len(view.claims), 1)

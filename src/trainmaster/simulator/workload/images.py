@@ -36,16 +36,16 @@ class World:
     `ceiling_sd`: of the ceiling; `noise`: of a reported accuracy. `epochs`: "the specified number of
     iterations"; `at_most`: epochs of a task that a rule stops."""
 
-    epoch_s: float = 86.0
+    epoch_s: float = 49.0
     serial: float = 0.1
-    ceiling: float = 0.8836
+    ceiling: float = 0.8822
     shard: float = 0.0029
     scale: float = 0.0625
     power: float = 1.0
     spread: float = 0.05
     ceiling_sd: float = 0.002
     noise: float = 5e-5
-    epochs: int = 40
+    epochs: int = 70
     at_most: int = 400
 
 
