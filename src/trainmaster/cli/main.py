@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "drain": Entry("trainmaster.cli.drain:drain", "Give a node nothing new, or let it work again.", _CLUSTER),
     "profile": Entry("trainmaster.cli.profile:app", "List the sets of policies, or switch.", _CLUSTER),
     "quota": Entry("trainmaster.cli.quota:app", "Limits by user.", _CLUSTER),
+    "alarm": Entry("trainmaster.cli.alarm:app", "What is wrong, and who is told.", _CLUSTER),
     "token": Entry("trainmaster.cli.token:app", "Who has access.", _CLUSTER),
     "up": Entry("trainmaster.cli.up:up", "Start the service on this machine.", _SERVICE),
     "down": Entry("trainmaster.cli.down:down", "Stop the service of this machine.", _SERVICE),

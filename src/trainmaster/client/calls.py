@@ -262,6 +262,53 @@ def set_forecast(knobs: Mapping[str, Any]) -> Call[types.Forecast]:
     return Call("PUT", "/v1/forecast", _one(types.Forecast), json=dict(knobs))
 
 
+def alarms(all: bool, limit: int, before: str | None) -> Call[types.AlarmPage]:
+    params = _params(all=all or None, limit=limit, before=before)
+    return Call("GET", "/v1/alarms", _one(types.AlarmPage), params)
+
+
+def acknowledge(alarm: str) -> Call[types.Alarm]:
+    return Call("POST", f"/v1/alarms/{_part(alarm)}/acknowledge", _one(types.Alarm))
+
+
+def alarm_rules() -> Call[list[types.AlarmRule]]:
+    return Call("GET", "/v1/alarm-rules", _many(types.AlarmRule))
+
+
+def set_alarm_rule(name: str, fields: Mapping[str, Any]) -> Call[types.AlarmRule]:
+    body = {("for" if field == "hold" else field): value for field, value in fields.items()}
+    return Call("PUT", f"/v1/alarm-rules/{_part(name)}", _one(types.AlarmRule), json=body)
+
+
+def drop_alarm_rule(name: str) -> Call[None]:
+    return Call("DELETE", f"/v1/alarm-rules/{_part(name)}", lambda _: None, repeatable=False)
+
+
+def try_alarm_rule(name: str) -> Call[list[types.Send]]:
+    return Call("POST", f"/v1/alarm-rules/{_part(name)}/test", _many(types.Send), repeatable=False)
+
+
+def channels() -> Call[list[types.Channel]]:
+    return Call("GET", "/v1/channels", _many(types.Channel))
+
+
+def set_channel(name: str, kind: str, settings: Mapping[str, str], enabled: bool) -> Call[types.Channel]:
+    body = {"kind": kind, "settings": dict(settings), "enabled": enabled}
+    return Call("PUT", f"/v1/channels/{_part(name)}", _one(types.Channel), json=body)
+
+
+def drop_channel(name: str) -> Call[None]:
+    return Call("DELETE", f"/v1/channels/{_part(name)}", lambda _: None, repeatable=False)
+
+
+def try_channel(name: str) -> Call[types.Send]:
+    return Call("POST", f"/v1/channels/{_part(name)}/test", _one(types.Send), repeatable=False)
+
+
+def sends(channel: str, limit: int) -> Call[list[types.Send]]:
+    return Call("GET", f"/v1/channels/{_part(channel)}/sends", _many(types.Send), _params(limit=limit))
+
+
 def whatif(profile: str, last_s: float, nodes: int | None) -> Call[types.WhatIf]:
     body = _params(profile=profile, last_s=last_s, nodes=nodes)
     return Call("POST", "/v1/whatif", _one(types.WhatIf), json=body, repeatable=False)

@@ -34,8 +34,7 @@ class Costs:
     which also load a checkpoint; `ready_s`: from running to ready for a group; `regroup_s`: training pauses
     so long at each change of a group; `stop_s`: from the order to the end of a run; `checkpoint_s`: seconds
     between checkpoints, which is the most that a lost node can cost; 0 loses nothing. `report_s`: seconds
-    between
-    progress reports; 0: none but at milestones; None: none at all."""
+    between progress reports; 0: none but at milestones; None: none at all."""
 
     start_s: float = 0.0
     restart_s: float = 0.0

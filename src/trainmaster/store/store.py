@@ -24,6 +24,7 @@ from trainmaster.ports import (
     WorkflowRow,
 )
 from trainmaster.store import log_bytes, log_pages, migrate, past, reader, retention, volume, workflows
+from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -45,6 +46,7 @@ class SqlStore:
         self._database = connect(url, timeout_s=timeout_s)
         self._writer = Writer(self._database.dialect)
         self._complete: dict[TaskId, None] = {}
+        self.alarms = SqlAlarms(self._database)
 
     async def open(self) -> None:
         """Connect, and migrate to the newest schema."""

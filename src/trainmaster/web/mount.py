@@ -19,7 +19,7 @@ from trainmaster.web.guard import CookieGuard
 # Every address the page has. The frame is the same; its modules read the address and draw the view.
 VIEWS = (
     "/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/nodes", "/forecast", "/policies",
-    "/policies/whatif",
+    "/policies/whatif", "/alarms",
 )  # fmt: skip
 
 _HEADERS = {
