@@ -60,6 +60,8 @@ class Converging:
     (an assumption: what the paper's baselines fit needs one). Progress is in epochs.
     """
 
+    resumes = True  # from its last checkpoint
+
     __slots__ = (
         "_cost", "_crew", "_done", "_past", "curve", "epoch_s", "epochs", "noise", "reported", "samples",
         "speed", "stop", "stopped",
