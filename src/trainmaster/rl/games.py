@@ -77,7 +77,7 @@ class ResidualGame:
     per_accuracy: float = 500.0
     waiting: float = 0.3
     time_s: float = 6000.0
-    iterations: int = 40
+    iterations: int = 10
 
     def ppo(self, seed: int) -> Ppo:
         return Ppo(NORMAL, "residual_ppo", residual_ppo.FEATURES, residual_ppo.OUTPUTS, self.settings, seed)
