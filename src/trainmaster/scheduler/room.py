@@ -17,8 +17,8 @@ from trainmaster.scheduler.state import State
 
 renewed = replacer(NodeView)
 
-# Asked so often for one shape of need, a heap of the nodes is worth what keeping it up to date costs. Tasks of
-# one worker may have many shapes, whose heaps would all have to be kept up at every placement.
+# Asked so often for one shape of need, a heap of the nodes is worth what keeping it up to date costs. Tasks
+# of one worker may have many shapes, whose heaps would all have to be kept up at every placement.
 _OFTEN = 8
 
 # From a task and the orders of the nodes it fits on to those it may use.
