@@ -1,5 +1,12 @@
-"""A function that does nothing, for `dispatch`."""
+"""Functions that do nothing, for `dispatch` and `workflow`."""
+
+import time
 
 
 def noop() -> None:
     pass
+
+
+def stamp(before: object = None) -> list[float]:
+    """When it began and when it was about to end, by the clock of the machine."""
+    return [time.time(), time.time()]

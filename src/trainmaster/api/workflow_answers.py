@@ -244,6 +244,47 @@ class PartOut(BaseModel):
         )
 
 
+class GraphOut(BaseModel):
+    """A version drawn in layers. Lists by stage, in the order of the definition."""
+
+    workflow: str
+    version: int
+    stages: list[str]
+    layer: list[int] = Field(description="from 0 at the left")
+    place: list[float] = Field(description="from 0 at the top, in rows")
+    edges: list[int] = Field(description="pairs of stage numbers, one after the other: from, to, from, to")
+
+
+class LettersOut(BaseModel):
+    """The state of every stage as a letter: . waiting, q ready, r running, s succeeded, f failed, x skipped,
+    c cancelled."""
+
+    id: str
+    state: str
+    round: int
+    letters: str
+
+
+class GridRunOut(BaseModel):
+    """A run as a column of the grid. `letters` are by the stages of the grid; a space where it has none."""
+
+    id: str
+    version: int
+    state: str
+    created_at: float
+    ran_s: float
+    letters: str
+
+
+class GridOut(BaseModel):
+    """The latest runs of a workflow against the stages of its latest version."""
+
+    workflow: str
+    version: int
+    stages: list[str]
+    runs: list[GridRunOut] = Field(description="oldest first")
+
+
 class StageDetailOut(StageOut):
     definition: StageDefinitionOut
     tasks: list[PartOut]

@@ -17,7 +17,18 @@ from trainmaster.web.cookie import forget, remember, visitor
 from trainmaster.web.guard import CookieGuard
 
 # Every address the page has. The frame is the same; its modules read the address and draw the view.
-VIEWS = ("/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/nodes", "/forecast", "/policies")
+VIEWS = (
+    "/",
+    "/tasks",
+    "/tasks/{task}",
+    "/tasks/{task}/{tab}",
+    "/nodes",
+    "/forecast",
+    "/policies",
+    "/workflows",
+    "/workflows/{workflow}",
+    "/workflows/{workflow}/{run}",
+)
 
 _HEADERS = {
     "Content-Security-Policy": (

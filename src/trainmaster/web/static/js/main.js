@@ -15,6 +15,9 @@ import { openOverview } from "./views/overview.js";
 import { openPolicies } from "./views/policies.js";
 import { openTask } from "./views/task.js";
 import { openTasks } from "./views/tasks.js";
+import { openWorkflow } from "./views/workflow.js";
+import { openWorkflowRun } from "./views/workflow-run.js";
+import { openWorkflows } from "./views/workflows.js";
 
 const search = document.getElementById("search");
 
@@ -22,6 +25,7 @@ search.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = search.elements.text.value.trim();
   if (/^t-[0-9a-z]{10}$/.test(text)) go(`/tasks/${text}`);
+  else if (/^w-[0-9a-z]{10}$/.test(text)) go(`/workflows/run/${text}`);
   else go(text ? `/tasks?text=${encodeURIComponent(text)}` : "/tasks");
   search.elements.text.blur();
 });
@@ -58,6 +62,9 @@ route("/", openOverview);
 route("/tasks", openTasks);
 route("/tasks/{task}", openTask);
 route("/tasks/{task}/{tab}", openTask);
+route("/workflows", openWorkflows);
+route("/workflows/{workflow}", openWorkflow);
+route("/workflows/{workflow}/{run}", openWorkflowRun);
 route("/nodes", openNodes);
 route("/forecast", openForecast);
 route("/policies", openPolicies);
