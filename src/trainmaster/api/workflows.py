@@ -17,6 +17,7 @@ from trainmaster.api.workflow_answers import (
     GridRunOut,
     LettersOut,
     PartOut,
+    PlanReportOut,
     StageDefinitionOut,
     StageDetailOut,
     StageOut,
@@ -183,6 +184,11 @@ async def states(run: RunInPath, service: Serving, person: Viewer) -> LettersOut
     told = await service.workflows.progress(run)
     shown = letters(service.state, told.unfolding)
     return LettersOut(id=run, state=told.run.state, round=told.run.round, letters=shown)
+
+
+@router.get("/workflow-runs/{run}/plan", summary="Its static plan against what became of it")
+async def plan(run: RunInPath, service: Serving, person: Viewer) -> PlanReportOut:
+    return PlanReportOut.of(await service.workflows.plan_report(run))
 
 
 @router.get("/workflow-runs/{run}/stages", summary="Its stages, in the order of the definition")

@@ -291,7 +291,7 @@ class Unfolding:
             if when is When.FAILED or self.stages[need].state is not StageState.SUCCEEDED
         ]
         more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-        return f"it runs when {_WHEN[when]}; {', '.join(told[:3])}{more}"
+        return f"it runs when {WHEN_WORDS[when]}; {', '.join(told[:3])}{more}"
 
     # --- again ---------------------------------------------------------------------------------------------
 
@@ -407,7 +407,7 @@ class Unfolding:
                 raise InvariantBroken(f"{self.stage(number).name} has ended with open parts", run=self.run.id)
 
 
-_WHEN = {
+WHEN_WORDS = {
     When.ALL: "all before it succeed",
     When.ANY: "one before it succeeds",
     When.FAILED: "one before it fails",

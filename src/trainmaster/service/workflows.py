@@ -20,16 +20,49 @@ from trainmaster.domain.errors import (
     WorkflowRunEnded,
 )
 from trainmaster.domain.events import Event, WorkflowCancelRequested, WorkflowOpened
-from trainmaster.domain.ids import TaskId, UserName, WorkflowRunId, workflow_run_id
+from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId, workflow_run_id
 from trainmaster.domain.task import TaskSpec
 from trainmaster.domain.workflow import MAX_VALUE_BYTES, Graph, WorkflowSpec, validate, with_defaults
-from trainmaster.domain.workflow_run import PartEnd, WorkflowRun, WorkflowState
+from trainmaster.domain.workflow_run import PartEnd, PlannedPart, WorkflowRun, WorkflowState
 from trainmaster.ports import Clock, Loaded, Store, WorkflowRow
 from trainmaster.scheduler.state import State
 from trainmaster.scheduler.unfolding import Unfolding
 from trainmaster.service.loop import Loop
+from trainmaster.service.workflow_plan import CannotPlan, Planner, known_algorithm
 
+_LEARN_FROM = 20  # runs, for the durations of a plan
 _GRAPHS = 64  # compiled definitions and rebuilt runs that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A planned part and what became of it. Seconds count from the run's beginning."""
+
+    name: str
+    planned: PlannedPart
+    node: NodeId | None = None
+    start_s: float | None = None
+    finish_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """How far reality strayed from the plan."""
+
+    run: WorkflowRun
+    rows: list[PlanRow]
+
+    @property
+    def stray_s(self) -> float | None:
+        """Mean distance of the real from the planned starts."""
+        off = [abs(row.start_s - row.planned.start_s) for row in self.rows if row.start_s is not None]
+        return sum(off) / len(off) if off else None
+
+    @property
+    def on_planned_node(self) -> float | None:
+        """Share of the parts that ran where they were planned."""
+        there = [row.node == row.planned.node for row in self.rows if row.node is not None]
+        return sum(there) / len(there) if there else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +85,7 @@ class Workflows:
         self._state = state
         self._store = store
         self._clock = clock
+        self._planner = Planner()
         self._graphs: dict[tuple[str, int], Graph] = {}
         self._ended: dict[tuple[WorkflowRunId, int], Unfolding] = {}
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -66,6 +100,9 @@ class Workflows:
         if events:
             await self._loop.deliver(events)
 
+    async def close(self) -> None:
+        await self._planner.close()
+
     # --- definitions ---------------------------------------------------------------------------------------
 
     async def register(self, spec: WorkflowSpec, by: UserName) -> WorkflowRow:
@@ -77,6 +114,12 @@ class Workflows:
         for stage in spec.stages:
             if stage.task is not None and stage.task.volumes:
                 self._check(stage.task)
+        if spec.plan and not await asyncio.to_thread(known_algorithm, spec.plan):
+            raise InvalidWorkflow(
+                f"plan: there is no algorithm {spec.plan!r}",
+                remedy='use "auto", or one of those in docs/how-to/plan-a-graph',
+                field="plan",
+            )
         await self._known(spec)
         version = await self._store.put_workflow(spec, by, self._clock.now())
         self._remember((spec.name, version), made)
@@ -153,7 +196,10 @@ class Workflows:
             parameters=values,
             pins=pins,
         )
-        event = WorkflowOpened(run, await self._library(pins), fresh=True, by=by)
+        library = await self._library(pins)
+        if row.spec.plan:
+            run = await self._planned(run, library[name])
+        event = WorkflowOpened(run, library, fresh=True, by=by)
         await self._one(event, None if key is None else (*key, TaskId(run.id)))
         return await self.run(run.id)
 
@@ -238,7 +284,35 @@ class Workflows:
             latest[end.part.key] = end
         return list(latest.values())
 
+    async def plan_report(self, run_id: WorkflowRunId) -> PlanReport:
+        """The plan of a run against what became of it. Raises UnknownWorkflowRun."""
+        run = await self.run(run_id)
+        places = await self._store.places(run_id)
+        rows = {name: PlanRow(name, part) for name, part in run.plan.items()}
+        for end in await self._store.parts(run_id):
+            key = end.part.key
+            name = f"{end.part.stage}[{key}]" if key else end.part.stage
+            if name in rows:
+                began = None if end.started_at is None else end.started_at - run.created_at
+                over = None if end.ended_at is None else end.ended_at - run.created_at
+                rows[name] = PlanRow(name, run.plan[name], places.get(TaskId(end.id)), began, over)
+        return PlanReport(run, list(rows.values()))
+
     # --- inside --------------------------------------------------------------------------------------------
+
+    async def _planned(self, run: WorkflowRun, graph: Graph) -> WorkflowRun:
+        """The run with a plan, or with the reason why it has none. It runs either way."""
+        learned = await self._store.durations(run.workflow, _LEARN_FROM)
+        try:
+            made = await self._planner.plan(graph, learned, list(self._state.nodes.values()))
+        except CannotPlan as why:
+            return replace(run, reason=f"not planned: {why}")
+        profile = self._state.policies.profile.name
+        followed = self._state.policies.placement.name == "plan"
+        told = "" if followed else f", which the profile {profile} does not follow (`planned` does)"
+        return replace(
+            run, plan=made.parts, forecast_s=made.forecast_s, reason=f"planned by {graph.spec.plan}{told}"
+        )
 
     async def _one(self, event: Event, idempotency: tuple[str, str, TaskId] | None = None) -> None:
         (refusal,) = await self._loop.request([event], idempotency)

@@ -29,10 +29,12 @@ function facts(run) {
   return h("dl", { class: "facts" }, rows.map(([name, text]) => [h("dt", null, name), h("dd", null, text)]));
 }
 
+const lasted = (seconds) => (seconds < 1 ? `${short(Math.round(seconds * 1e4) / 10)} ms` : duration(seconds));
+
 const link = (id) => h("a", { class: "mono", href: id.startsWith("w-") ? `/workflows/run/${id}` : `/tasks/${id}` }, id);
 
 function stageDetail(stage) {
-  const took = (part) => (part.started_at === null ? "" : duration((part.ended_at ?? now()) - part.started_at));
+  const took = (part) => (part.started_at === null ? "" : lasted((part.ended_at ?? now()) - part.started_at));
   return [
     h("div", { class: "flow-stage-head" }, h("h2", null, stage.name), stateMark(stage.state)),
     h("p", { class: "why" }, linked(stage.why)),
@@ -107,7 +109,7 @@ export function openWorkflowRun(outlet, { run: id }) {
     keep(parts.rows, page.stages.map((stage) => [stage.name, stage.state, stage.why, stage.ended]), () => page.stages.map((stage) => h("tr", null,
       h("td", null, h("button", { type: "button", class: "quiet flow-name", onclick: () => (choose(stage.name), graph.select(stage.name, true)) }, stage.name)),
       h("td", null, stateMark(stage.state)), h("td", { class: "num" }, stage.parts ? `${stage.ended}/${stage.parts}` : ""),
-      h("td", { class: "num" }, stage.started_at === null || stage.ended_at === null ? "" : `${short(stage.ended_at - stage.started_at)} s`),
+      h("td", { class: "num" }, stage.started_at === null || stage.ended_at === null ? "" : lasted(stage.ended_at - stage.started_at)),
       h("td", { class: "wide" }, linked(stage.why)))));
     setText(parts.more, page.next === null ? "" : `The first ${SHOWN}; the graph has them all.`);
     parts.more.hidden = page.next === null;

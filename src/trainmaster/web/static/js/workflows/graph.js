@@ -9,6 +9,7 @@ const APART_X = 64;
 const APART_Y = 12;
 const MOST_EDGES = 4000; // more of them in sight are a grey blur that takes long to draw
 const NAMED = 0.45; // from this scale on names can be read
+const READ = 0.8; // what is sought is shown at this scale at least
 const LEAST = 0.01;
 const MOST = 2;
 const CLICK = 4;
@@ -18,7 +19,7 @@ export class Graph {
   constructor(onSelect) {
     this.canvas = h("canvas", { tabindex: "0", role: "application", "aria-label": "Graph of the stages. Arrow keys move along it, Enter shows a stage." });
     this.note = h("p", { class: "muted flow-note", "aria-live": "polite" });
-    const button = (label, text, act) => h("button", { type: "button", class: "quiet", "aria-label": label, title: label, onclick: act }, text);
+    const button = (label, text, act) => h("button", { type: "button", "aria-label": label, title: label, onclick: act }, text);
     this.element = h("div", { class: "flow-graph" }, this.canvas,
       h("div", { class: "flow-tools" }, button("Closer", "+", () => this.zoom(1.5)), button("Further", "−", () => this.zoom(1 / 1.5)), button("All of it", "⤢", () => this.fit())),
       this.note);
@@ -63,7 +64,7 @@ export class Graph {
     this.selected = this.number?.get(name) ?? -1;
     if (reveal && this.selected >= 0) {
       const { clientWidth: width, clientHeight: height } = this.canvas;
-      this.scale = Math.max(this.scale, NAMED);
+      this.scale = Math.max(this.scale, READ);
       this.x = width / 2 / this.scale - this.left(this.selected) - WIDE / 2;
       this.y = height / 2 / this.scale - this.top(this.selected) - HIGH / 2;
       this.unfitted = false;

@@ -6,7 +6,8 @@ import { Board, NAMES, SIGNS, colours } from "./paint.js";
 const ROW = 20;
 const HEAD = 26;
 const CELL = 22;
-const LABEL = 0.45; // share of the width that names may take
+const LABEL = 0.45; // share of the width that names may take at most
+const LETTER = 7; // width of one on average
 
 export class Grid {
   /** `onOpen(run, stage)`; stage null for the head of a column. */
@@ -19,6 +20,7 @@ export class Grid {
     this.element.addEventListener("scroll", () => this.board.again(), { passive: true });
     this.onOpen = onOpen;
     this.grid = { stages: [], runs: [] };
+    this.longest = 4;
     this.canvas.addEventListener("pointermove", (event) => this.hover(event));
     this.canvas.addEventListener("click", (event) => {
       const { run, stage } = this.under(event);
@@ -28,6 +30,7 @@ export class Grid {
 
   show(grid) {
     this.grid = grid;
+    this.longest = Math.max(...grid.stages.map((name) => name.length), 4);
     this.spacer.style.height = `${HEAD + grid.stages.length * ROW}px`;
     this.board.again();
   }
@@ -37,7 +40,7 @@ export class Grid {
   }
 
   columns(width) {
-    const label = Math.min(Math.max(width - this.grid.runs.length * CELL, 90), width * LABEL);
+    const label = Math.min(this.longest * LETTER + 16, width * LABEL);
     const shown = Math.min(Math.floor((width - label) / CELL), this.grid.runs.length);
     return { label, runs: this.grid.runs.slice(this.grid.runs.length - shown) };
   }
