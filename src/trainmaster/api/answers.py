@@ -74,6 +74,8 @@ class TaskOut(BaseModel):
     after: list[str]
     labels: dict[str, str]
     progress: ProgressOut | None
+    workflow_run: str | None = Field(description="the workflow run it is part of")
+    stage: str | None = Field(description="and the stage there")
 
     @classmethod
     def of(
@@ -124,6 +126,8 @@ class TaskOut(BaseModel):
             nodes=nodes or [],
             after=list(spec.after),
             labels=dict(spec.labels),
+            workflow_run=spec.part.run if spec.part is not None else None,
+            stage=spec.part.stage if spec.part is not None else None,
             progress=ProgressOut(time=progress.time, step=progress.step, metrics=progress.metrics)
             if progress
             else None,

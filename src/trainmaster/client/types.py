@@ -72,6 +72,8 @@ class Task:
     elasticity: str = "auto"
     pinned: int | None = None
     group: Group | None = None
+    workflow_run: str | None = None
+    stage: str | None = None
 
     @property
     def ended(self) -> bool:

@@ -75,6 +75,15 @@ def on_workflow_timeout(change: Change, run_id: WorkflowRunId, round_: int) -> N
         _stop(change, unfolding, "timeout", f"it ran longer than {limit:g} s")
 
 
+def on_node_lost(change: Change, node: NodeId) -> None:
+    """A part of a broadcast that waits for a node that is gone would wait for ever: it has failed."""
+    for unfolding in change.state.unfoldings.values():
+        for stage, at in zip(unfolding.graph.spec.stages, unfolding.stages, strict=True):
+            task = change.state.tasks.get(TaskId(at.open.get(node) or "")) if stage.broadcast else None
+            if task is not None and task.state in (TaskState.QUEUED, TaskState.INTERRUPTED):
+                finish(change, task, Move.FAIL, f"{node}, for which it was meant, is gone")
+
+
 def advance(change: Change, submit: Submit) -> None:
     """Go on with every run in which something has ended or begun."""
     state = change.state

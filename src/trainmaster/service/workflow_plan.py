@@ -77,7 +77,7 @@ class Planner:
                     return await asyncio.shield(making)
             except TimeoutError:
                 raise CannotPlan(
-                    "the plan is not made yet, as the first one by an algorithm takes long; later runs have it"
+                    "the plan is not made yet (the first by an algorithm takes long); later runs have it"
                 ) from None
         return self._known[key]
 

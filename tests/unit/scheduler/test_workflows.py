@@ -5,14 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.flows import ME, Flows, stage, workflow
+from tests.flows import ME, Flows, function, stage, workflow
 from tests.scenario import World
 
-from trainmaster.domain.events import CancelRequested, WorkflowCancelRequested, WorkflowOpened
+from trainmaster.domain.events import (
+    CancelRequested,
+    DrainRequested,
+    NodeVanished,
+    WorkflowCancelRequested,
+    WorkflowOpened,
+)
+from trainmaster.domain.ids import NodeId
 from trainmaster.domain.task import Retry
 from trainmaster.domain.units import Resources
 from trainmaster.domain.workflow import validate
-from trainmaster.domain.workflow_run import StageState, WorkflowState
+from trainmaster.domain.workflow_run import WorkflowState
+from trainmaster.scheduler.explain import explain
+from trainmaster.scheduler.explain_stage import explain_stage, letters
 
 
 def test_a_diamond_runs_in_order_and_ends() -> None:
@@ -188,6 +197,23 @@ def test_a_broadcast_runs_once_on_every_node() -> None:
     assert nodes == {"clean[n1]": ["n1"], "clean[n2]": ["n2"], "clean[n3]": ["n3"]}
 
 
+def test_a_part_meant_for_a_node_that_is_gone_fails_instead_of_waiting_for_ever() -> None:
+    lanes = Resources(lanes=1)
+    flows = Flows(World({"n1": lanes, "n2": lanes}))
+    (other,) = flows.world.submit(function("other", node_labels=(("node", "n2"),)))
+    run = flows.open(workflow(stage("clean", broadcast=True), stage("tell", "clean", when="failed")))
+    assert flows.world.task(flows.live()["clean[n2]"]).state == "QUEUED", "n2 is full"
+    told = explain(flows.world.state, flows.world.task(flows.live()["clean[n2]"]), flows.world.now)
+    assert any(fact.text == f"stage clean of {run}" for fact in told.facts)
+    del flows.world.held[flows.world.state.runs[other][0].id]
+    flows.do(NodeVanished(NodeId("n2")))
+    assert set(flows.live()) == {"clean[n1]"}
+    flows.end("clean[n1]")
+    assert set(flows.live()) == {"tell"}
+    (failed,) = [task for task in flows.world.final.values() if task.state == "FAILED"]
+    assert failed.reason == "n2, for which it was meant, is gone"
+
+
 def test_tasks_emit_tasks_and_a_reducer_runs_after_all() -> None:
     flows = Flows()
     run = flows.open(
@@ -327,5 +353,21 @@ def test_a_restart_goes_on_where_it_was() -> None:
     assert after.stages[1].open == before.stages[1].open
     flows.finish()
     assert flows.rows[run].state == WorkflowState.SUCCEEDED
-    assert sorted(t.spec.name for t in flows.world.final.values()).count("work[1]") == 1
-    assert StageState.SUCCEEDED.letter == "s"
+    assert [t.spec.name for t in flows.world.final.values()].count("work[1]") == 1
+
+
+def test_a_stage_says_why_it_is_where_it_is() -> None:
+    flows = Flows()
+    run = flows.open(
+        workflow(stage("a", at_once=1, shards=3), stage("b", "a"), stage("c", "b", when="always"))
+    )
+    unfolding, state = flows.unfolding(run), flows.world.state
+    assert explain_stage(state, unfolding, 0) == "1 running; 2 not submitted yet, at most 1 at once"
+    assert explain_stage(state, unfolding, 1) == "waits for a (RUNNING); it runs when all before it succeed"
+    assert letters(state, unfolding) == "r.."
+    flows.world.do(DrainRequested(NodeId("n1"), True, ME))
+    flows.end("a[0]")
+    waiting = flows.live()["a[1]"]
+    assert explain_stage(state, unfolding, 0) == (
+        f"1 queued: `trainmaster explain {waiting}` says why; 1 not submitted yet, at most 1 at once"
+    )

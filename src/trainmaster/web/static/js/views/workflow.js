@@ -6,7 +6,7 @@ import { dialog } from "../keys.js";
 import { onEvents } from "../live.js";
 import { may } from "../rights.js";
 import { go, title } from "../router.js";
-import { attempt, toast } from "../toast.js";
+import { attempt } from "../toast.js";
 import { Graph } from "../workflows/graph.js";
 import { Grid } from "../workflows/grid.js";
 import { runTable, runsKey } from "./workflows.js";
@@ -42,20 +42,33 @@ function askToRun(workflow) {
   });
 }
 
+function describe(stage) {
+  const parts = [["each", stage.each], ["shards", stage.shards], ["at once", stage.at_once]].filter(([, value]) => value !== null).map(([name, value]) => `${name} ${JSON.stringify(value).slice(0, 60)}`);
+  if (stage.broadcast) parts.push("on every node");
+  if (stage.emits) parts.push("its tasks emit tasks");
+  const after = stage.after.length ? [`after ${stage.after.slice(0, 6).join(", ")}${stage.after.length > 6 ? " …" : ""} (${stage.when})`] : [];
+  return [h("b", null, stage.name), ` ${stage.kind} `, h("code", null, stage.what.slice(0, 120)), ` ${[...after, ...parts].join("; ")}`];
+}
+
 export function openWorkflow(outlet, { workflow: name }) {
   title(name);
   const facts = h("span", { class: "muted" });
   const run = h("button", { type: "button", class: "primary", disabled: true }, "Run");
   const about = h("p", { class: "muted lead" });
-  const graph = new Graph((stage) => toast(stage));
+  const chosen = h("p", { class: "muted flow-note" });
+  const graph = new Graph((stage) => {
+    const found = definition?.stages.find((one) => one.name === stage);
+    if (found) keep(chosen, stage, () => describe(found));
+  });
   const grid = new Grid((of, stage) => go(`/workflows/${name}/${of.id}${stage ? `?stage=${encodeURIComponent(stage)}` : ""}`));
   const gridPanel = h("section", { class: "panel" }, h("header", null, h("h2", null, "Runs and stages")), h("div", { class: "body" }, grid.element, grid.tip));
   const list = h("section", { class: "panel" });
   outlet.append(
     h("div", { class: "view-head" }, h("a", { href: "/workflows", class: "muted" }, "Workflows"), h("h1", { class: "cut" }, name), facts, h("span", { class: "grow" }), run),
-    about, h("div", { class: "flows" }, gridPanel, h("section", { class: "panel" }, h("header", null, h("h2", null, "Graph")), h("div", { class: "body" }, graph.element)), list));
+    about, h("div", { class: "flows" }, gridPanel, h("section", { class: "panel" }, h("header", null, h("h2", null, "Graph")), h("div", { class: "body" }, graph.element, chosen)), list));
   let closed = false;
   let version = 0;
+  let definition = null;
 
   async function load() {
     const [told, page] = await Promise.all([get(`/workflows/${name}/grid`, { runs: RUNS }), get("/workflow-runs", { workflow: name, limit: 15 })]).catch((problem) => {
@@ -68,8 +81,9 @@ export function openWorkflow(outlet, { workflow: name }) {
     keep(list, runsKey(page.runs), () => page.runs.length ? [h("header", null, h("h2", null, "Latest runs")), runTable(page.runs)] : h("div", { class: "empty" }, "It has not run yet."));
     if (told.version === version) return;
     version = told.version;
-    const [definition, drawn] = await Promise.all([get(`/workflows/${name}`), get(`/workflows/${name}/graph`, { version })]);
+    const [written, drawn] = await Promise.all([get(`/workflows/${name}`), get(`/workflows/${name}/graph`, { version })]);
     if (closed) return;
+    definition = written;
     setText(facts, `version ${definition.version} · ${definition.stage_count} stages`);
     setText(about, definition.description);
     about.hidden = !definition.description;

@@ -49,6 +49,8 @@ export class Graph {
       this.behind[graph.edges[at]].push(graph.edges[at + 1]);
       this.before[graph.edges[at + 1]].push(graph.edges[at]);
     }
+    const tallest = Math.max(...this.columns.map((column) => column.length));
+    this.canvas.style.height = `clamp(170px, ${tallest * (HIGH + APART_Y) + 90}px, max(300px, 54vh))`;
     this.unfitted = true;
     this.board.again();
   }
