@@ -187,6 +187,17 @@ class Metric:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A task of the history: as it is stored, the runs of all its attempts, how many generations its groups
+    had (0: its workers never formed one), and whether it ever reported progress."""
+
+    task: Task
+    runs: tuple[Run, ...]
+    generations: int = 0
+    reported: bool = False
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything one scheduler step (and the news that came with it) changes; stored in one transaction.
@@ -390,6 +401,11 @@ class Store(Protocol):
 
         Of each worker at most `most_s` seconds count.
         """
+        ...
+
+    async def past(self, since: float, until: float, limit: int) -> list[Past]:
+        """The tasks that were there at some time in [since, until), in order of submission; of more than
+        `limit` the newest."""
         ...
 
     async def put_workflow(self, spec: WorkflowSpec, owner: UserName, now: float) -> int:

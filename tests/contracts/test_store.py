@@ -18,7 +18,7 @@ from trainmaster.domain.run import Exit, Fault, RunState
 from trainmaster.domain.sizing import Done, Worked
 from trainmaster.domain.task import Intent, Retry, Task, TaskKind, Urgency
 from trainmaster.domain.units import Resources
-from trainmaster.ports import Batch, Metric, TaskFilter, TokenRow
+from trainmaster.ports import Batch, Metric, Past, TaskFilter, TokenRow
 from trainmaster.store import SqlStore
 
 NASTY = "naïve 任务 🚂 'quoted' \"double\" back\\slash %s %d ; -- \t\n end"
@@ -487,3 +487,22 @@ async def test_work_done_is_summed_by_shape_over_all_attempts(store: SqlStore) -
     assert found.tasks == 2
     assert set(found.done) == {Done(small, 2, 35.0), Done(large, 1, 60.0)}
     assert await store.worked(300.0, 400.0, 60.0) == Worked(0)
+
+
+async def test_past_tasks_come_with_their_runs_and_what_they_said(store: SqlStore) -> None:
+    old = make_task(1, TaskState.SUCCEEDED, submitted_at=10.0, ended_at=99.0)
+    across = make_task(2, TaskState.SUCCEEDED, submitted_at=50.0, ended_at=100.0, max_workers=4)
+    live = make_task(3, TaskState.RUNNING, submitted_at=150.0, max_workers=2)
+    later = make_task(4, TaskState.QUEUED, submitted_at=200.0)
+    runs = [ended_run(across.id, 2), ended_run(across.id, 1), make_run(live.id), ended_run(old.id)]
+    groups = [Record(60.0 + n, RecordKind.TASK_REGROUPED, across.id) for n in range(3)]
+    said = [Metric(RunId(live.id, 1, 0), 160.0, 1.0, {"loss": 1.0})] * 2
+    batch = Batch(new_tasks=[old, across, live, later], runs=runs, records=groups, metrics=said)
+    await store.commit(batch)
+    first, second = await store.past(100.0, 200.0, 10)
+    assert (first.task, second.task) == (across, live)
+    assert [run.id.attempt for run in first.runs] == [1, 2]
+    assert (first.generations, first.reported) == (3, False)
+    assert (second.generations, second.reported) == (0, True)
+    assert [past.task.id for past in await store.past(100.0, 200.0, 1)] == [live.id], "the newest"
+    assert await store.past(300.0, 400.0, 10) == [second, Past(later, ())], "those that still live"

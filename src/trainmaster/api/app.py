@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Response
 
 from trainmaster import __version__
-from trainmaster.api import cluster, document, forecast, logs, problems, tasks, workflows
+from trainmaster.api import cluster, document, forecast, logs, problems, tasks, whatif, workflows
 from trainmaster.api.deps import Serving
 from trainmaster.api.metrics import exposition
 from trainmaster.domain.ids import UserName
@@ -33,6 +33,8 @@ def make_app(service: Service, *, auth: bool = True, anonymous: UserName = LOCAL
     app.include_router(cluster.router)
     app.include_router(forecast.router)
     app.include_router(workflows.router)
+    app.include_router(whatif.router)
+    app.state.replays = whatif.Replays()
 
     @app.get("/v1/health", tags=["cluster"], summary="Is the service well? Needs no token")
     async def health(service: Serving, response: Response) -> dict[str, str]:

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
     "trigger": Entry("trainmaster.cli.trigger:app", "When a rule is due; can its tasks be in time?", _TOOLS),
     "forecast": Entry("trainmaster.cli.forecast:forecast", "Forecast how much work comes.", _TOOLS),
+    "whatif": Entry("trainmaster.cli.whatif:whatif", "Replay the history under another profile.", _TOOLS),
     "simulate": Entry("trainmaster.cli.simulate:simulate", "Run a workload in virtual time.", _TOOLS),
 }
 

@@ -240,6 +240,16 @@ class AsyncClient(AsyncWorkflowMethods):
         """Set how the cluster is sized; what is left out stays. `max_nodes=None` lifts that bound."""
         return await self._send(calls.set_forecast(knobs))
 
+    async def whatif(
+        self, profile: str, *, last_s: float = 7 * 86400.0, nodes: int | None = None
+    ) -> types.WhatIf:
+        """Replay the last `last_s` seconds under another profile, on `nodes` nodes (None: as many as now).
+
+        Takes seconds; give the client a timeout to match. Raises Refused: unknown-profile, empty-history,
+        replay-busy, cannot-replay.
+        """
+        return await self._send(calls.whatif(profile, last_s, nodes))
+
     async def tokens(self) -> list[types.Token]:
         return await self._send(calls.tokens())
 

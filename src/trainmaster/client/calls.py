@@ -266,6 +266,11 @@ def set_forecast(knobs: Mapping[str, Any]) -> Call[types.Forecast]:
     return Call("PUT", "/v1/forecast", _one(types.Forecast), json=dict(knobs))
 
 
+def whatif(profile: str, last_s: float, nodes: int | None) -> Call[types.WhatIf]:
+    body = _params(profile=profile, last_s=last_s, nodes=nodes)
+    return Call("POST", "/v1/whatif", _one(types.WhatIf), json=body, repeatable=False)
+
+
 def tokens() -> Call[list[types.Token]]:
     return Call("GET", "/v1/tokens", _many(types.Token))
 

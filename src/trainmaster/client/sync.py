@@ -240,6 +240,14 @@ class Client(WorkflowMethods):
         """Set how the cluster is sized; what is left out stays. `max_nodes=None` lifts that bound."""
         return self._send(calls.set_forecast(knobs))
 
+    def whatif(self, profile: str, *, last_s: float = 7 * 86400.0, nodes: int | None = None) -> types.WhatIf:
+        """Replay the last `last_s` seconds under another profile, on `nodes` nodes (None: as many as now).
+
+        Takes seconds; give the client a timeout to match. Raises Refused: unknown-profile, empty-history,
+        replay-busy, cannot-replay.
+        """
+        return self._send(calls.whatif(profile, last_s, nodes))
+
     def tokens(self) -> list[types.Token]:
         return self._send(calls.tokens())
 

@@ -343,6 +343,57 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds."""
+
+    mean: float
+    p50: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfColumn:
+    """One way it went; waits and times to the end are over the tasks that ended in every column."""
+
+    name: str
+    profile: str
+    nodes: int
+    ended: int
+    unended: int
+    wait_s: Times
+    jct_s: Times
+    makespan_s: float
+    worker_hours: float
+    busy_node_hours: float
+    restarts: int
+    resizes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfRow:
+    """One task, by column; None where it did not start or end."""
+
+    task: str
+    name: str
+    user: str
+    wait_s: list[float | None]
+    jct_s: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """The history replayed. `columns`: as it was, replayed under the profile in use, under the other."""
+
+    since: float
+    until: float
+    tasks: int
+    left_out: dict[str, int]
+    columns: list[WhatIfColumn]
+    rows: list[WhatIfRow]
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """Access of somebody. `token` is the secret, shown only when it is made."""
 

@@ -72,6 +72,9 @@ def check(state: State) -> None:
     must(ends == sorted(ends), "expected ends are sorted", ends[:3])
     expected = {(e, t.id) for t in state.active.values() if (e := expected_end(t)) is not None}
     must(set(ends) == expected, "every active task with an estimate has its end", len(ends))
+    for task_id, wanted in state.restarting.items():
+        spec = state.tasks[task_id].spec
+        must(spec.min_workers <= wanted <= spec.max_workers, "restarts stay within bounds", (task_id, wanted))
     for task_id in state.ready:
         must(task_id in state.tasks, "ready tasks exist", task_id)
     for node_id, here_runs in state.on_node.items():

@@ -41,7 +41,7 @@ from trainmaster.domain.events import (
 )
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId
-from trainmaster.domain.learned import NOTHING_LEARNED, learn
+from trainmaster.domain.learned import NOTHING_LEARNED, learn, paused
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
 from trainmaster.domain.run import Exit, Fault, Run, RunReport, RunState, settled
 from trainmaster.domain.task import Elasticity, Intent, Task, TaskKind, TaskSpec
@@ -359,6 +359,7 @@ def _started(change: Change, task: Task, at: float, short: bool = False) -> Task
     """`short`: its end is known, too, and will be the next record, which says all this one would."""
     if task.state not in (TaskState.ACCEPTED, TaskState.PREPARING, TaskState.RESIZING):
         return task
+    _note_pause(change, task, at)
     task = moved(
         task,
         state=advance(task.state, Move.START),
@@ -373,6 +374,13 @@ def _started(change: Change, task: Task, at: float, short: bool = False) -> Task
     node = min(change.state.runs[task.id].values(), key=lambda run: run.id.rank).node
     change.record(RecordKind.TASK_STARTED, task, node, workers=task.workers)
     return task
+
+
+def _note_pause(change: Change, task: Task, at: float) -> None:
+    """Remember what a restart for a resize cost, now that the task runs again."""
+    learned = change.state.learned.get(task.id)
+    if task.id in change.state.restarting and learned is not None and learned.resized_at is not None:
+        change.state.learned[task.id] = paused(learned, max(at - learned.resized_at, 0.0))
 
 
 def _ended(change: Change, run: Run, exit_: Exit) -> None:

@@ -41,6 +41,8 @@ class Limits:
     claims: int = 64  # waiting tasks an allotment policy is shown
     resize_cooldown_s: float = 5.0  # between two resizes of a group
     restart_cooldown_s: float = 60.0  # between two resizes of a task that restarts for them
+    group_pause_s: float = 0.3  # training a resize costs a group
+    restart_pause_s: float = 10.0  # and a task that restarts for it, until it was measured
     joiner_patience_s: float = 300.0  # from a worker's launch to its being ready to train
     group_patience_s: float = 60.0  # from a plan to everybody training by it
     silence_s: float = 2.0  # from the first report of a broken step to that of the last member
@@ -90,10 +92,12 @@ class State:
     stopping: dict[TaskId, Task] = field(default_factory=dict)  # with live workers that were told to end
     learned: dict[TaskId, Learned] = field(default_factory=dict)  # of the training of live tasks
     targets: dict[TaskId, int] = field(default_factory=dict)  # what the allotment policy last wanted
+    restarting: dict[TaskId, int] = field(default_factory=dict)  # for another count: until it runs with it
     allot_due: bool = True  # something changed that the allotment policy should see
     allot_at: float = 0.0  # when it will be asked anyway; 0 for never
     views: dict[NodeId, NodeView] = field(default_factory=dict)  # what `room` made of a node; void on change
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
+    holds: dict[object, int] = field(default_factory=dict)  # workers of a shape that empty nodes would hold
     placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
     unfoldings: dict[WorkflowRunId, Unfolding] = field(default_factory=dict)  # the live workflow runs
     next_run_seq: int = 1
@@ -162,6 +166,8 @@ class Change:
         elif state.active.pop(task.id, None) is not None:
             state.ends.remove(task.id)
         self._elastic(task)
+        if task.id in state.restarting and not _restarting(task):
+            del state.restarting[task.id]
         if task.state in WAITING:
             state.waiting.setdefault(task.spec.user, set()).add(task.id)
         else:
@@ -172,6 +178,7 @@ class Change:
             state.progress.pop(task.id, None)
             state.learned.pop(task.id, None)
             state.targets.pop(task.id, None)
+            state.restarting.pop(task.id, None)
             state.unsettled = True
             if task.spec.part is not None:
                 state.parts_ended.append(task)
@@ -226,6 +233,7 @@ class Change:
         self.state.nodes[node.id] = node
         self.state.views.pop(node.id, None)
         self.state.able.clear()
+        self.state.holds.clear()
         self.state.placeable.clear()
         self.state.unsettled = self.state.allot_due = True
         return node
@@ -296,6 +304,14 @@ def restore(
                 state.dependants.setdefault(dep, set()).add(task.id)
         change.task(task)
         arm(change, task)
+
+
+def _restarting(task: Task) -> bool:
+    """On its way from the end of one attempt to the start of the next, as a resize wants it."""
+    return task.intent is Intent.RESIZE or (
+        task.intent is Intent.NONE
+        and (task.state in (TaskState.ACCEPTED, TaskState.PREPARING) or task.preempting)
+    )
 
 
 def _left_behind(task: Task, run: Run) -> bool:

@@ -17,7 +17,7 @@ from trainmaster.store import rows, schema, workflows
 from trainmaster.store.writer import short
 
 _T = schema.task.c
-_TASK = (_T.id, _T.seq, _T.submitted_at, _T.spec, *(schema.task.c[name] for name in rows.TASK_CHANGES))
+TASK_COLUMNS = (_T.id, _T.seq, _T.submitted_at, _T.spec, *(schema.task.c[name] for name in rows.TASK_CHANGES))
 _LIVE = tuple(state.value for state in TaskState if state not in ENDED)
 FOUND = 10
 LATELY = 10_000
@@ -26,7 +26,9 @@ LATELY = 10_000
 def load(connection: Connection) -> Loaded:
     """Everything the scheduler needs after a restart."""
     alive = _T.status.in_(_LIVE)
-    tasks = [rows.task_of(row) for row in connection.execute(select(*_TASK).where(alive).order_by(_T.seq))]
+    tasks = [
+        rows.task_of(row) for row in connection.execute(select(*TASK_COLUMNS).where(alive).order_by(_T.seq))
+    ]
     live_runs = workflows.live(connection)
     ledger_seq = connection.execute(select(schema.ledger.c.event_seq)).scalar() or 0
     return Loaded(
@@ -93,7 +95,7 @@ def _ended_dependencies(connection: Connection) -> dict[TaskId, bool]:
 
 
 def task(connection: Connection, task_id: TaskId) -> Task | None:
-    row = connection.execute(select(*_TASK).where(_T.id == rows.plain(task_id))).one_or_none()
+    row = connection.execute(select(*TASK_COLUMNS).where(_T.id == rows.plain(task_id))).one_or_none()
     return None if row is None else rows.task_of(row)
 
 
@@ -110,7 +112,7 @@ def tasks(
     connection: Connection, query: TaskFilter, limit: int, before: int | None
 ) -> tuple[list[Task], int | None]:
     """Newest first; the second value is the cursor of the next page, None after the last."""
-    statement = _filtered(select(*_TASK), query)
+    statement = _filtered(select(*TASK_COLUMNS), query)
     if before is not None:
         statement = statement.where(_T.seq < before)
     found = connection.execute(statement.order_by(_T.seq.desc()).limit(limit + 1)).all()

@@ -12,8 +12,18 @@ from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
 from trainmaster.domain.workflow import WorkflowSpec
 from trainmaster.domain.workflow_run import PartEnd, WorkflowRun
-from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow, WorkflowRow
-from trainmaster.store import log_bytes, log_pages, migrate, reader, retention, volume, workflows
+from trainmaster.ports import (
+    Batch,
+    Loaded,
+    LogPage,
+    LogQuery,
+    Metric,
+    Past,
+    TaskFilter,
+    TokenRow,
+    WorkflowRow,
+)
+from trainmaster.store import log_bytes, log_pages, migrate, past, reader, retention, volume, workflows
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -102,6 +112,9 @@ class SqlStore:
 
     async def worked(self, since: float, until: float, most_s: float) -> Worked:
         return await self._database.read(lambda c: volume.worked(c, since, until, most_s))
+
+    async def past(self, since: float, until: float, limit: int) -> list[Past]:
+        return await self._database.read(lambda c: past.past(c, since, until, limit))
 
     async def put_workflow(self, spec: WorkflowSpec, owner: UserName, now: float) -> int:
         return await self._database.write(lambda c: workflows.put(c, spec, owner, now))

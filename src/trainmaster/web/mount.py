@@ -18,17 +18,9 @@ from trainmaster.web.guard import CookieGuard
 
 # Every address the page has. The frame is the same; its modules read the address and draw the view.
 VIEWS = (
-    "/",
-    "/tasks",
-    "/tasks/{task}",
-    "/tasks/{task}/{tab}",
-    "/nodes",
-    "/forecast",
-    "/policies",
-    "/workflows",
-    "/workflows/{workflow}",
-    "/workflows/{workflow}/{run}",
-)
+    "/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/nodes", "/forecast", "/policies",
+    "/policies/whatif", "/workflows", "/workflows/{workflow}", "/workflows/{workflow}/{run}",
+)  # fmt: skip
 
 _HEADERS = {
     "Content-Security-Policy": (

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from trainmaster.domain.learned import Point, Speed
 from trainmaster.policies.base import Claim
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[Any]
+
+V = TypeVar("V")
+_REMEMBERED = 4096  # fits; each is a function of what was measured alone, and most is known from before
+
 _AMDAHL = 0.1  # serial share taken for a task nothing was measured of
+
+
+@lru_cache(_REMEMBERED)
+def log_speeds(seconds: tuple[float, ...]) -> tuple[float, ...]:
+    """log(1 / seconds) of each."""
+    return tuple(-math.log(each) for each in seconds)
 
 
 def seconds_each(claim: Claim) -> tuple[float, ...]:
@@ -24,12 +42,17 @@ def fitted_seconds(claim: Claim) -> tuple[float, ...]:
     weighted by the number of reports (at most 10). With a single worker count measured, Amdahl with a serial
     share of `_AMDAHL`; with none, the same with 1 s.
     """
+    return _fitted(claim.learned.speeds, claim.most)
+
+
+@lru_cache(_REMEMBERED)
+def _fitted(measured: tuple[Speed, ...], most: int) -> tuple[float, ...]:
     # Loaded only when something is fitted: an idle service has no use for them.
     import numpy as np
     from scipy.optimize import nnls
 
-    speeds = [speed for speed in claim.learned.speeds if speed.rate > 0]
-    counts = np.arange(1, claim.most + 1, dtype=float)
+    speeds = [speed for speed in measured if speed.rate > 0]
+    counts = np.arange(1, most + 1, dtype=float)
     if len(speeds) < 2:
         unit = 1.0
         if speeds:
@@ -57,30 +80,74 @@ def loss_curve(claim: Claim) -> tuple[float, float, float] | None:
     For each of a few floors c below the least loss, 1/(loss − c) is linear in k: non-negative least squares,
     later thirds of the history weighted 4 and 16 times the first; the floor with the least error is taken.
     """
-    import numpy as np
-    from scipy.optimize import nnls
+    return _LOSSES(claim.learned.points)
 
-    points = [(p.step, p.loss) for p in claim.learned.points if p.loss is not None]
+
+def _loss_curve(measured: tuple[Point, ...]) -> tuple[float, float, float] | None:
+    import numpy as np
+
+    points = [(p.step, p.loss) for p in measured if p.loss is not None]
     if len(points) < 3:
         return None
-    steps = np.array([step for step, _ in points])
-    losses = np.array([loss for _, loss in points], dtype=float)
+    steps, losses = np.array(points, dtype=float).T
     weight = np.repeat([1.0, 4.0, 16.0], -(-len(points) // 3))[: len(points)]
     lowest = float(losses.min())
     if lowest <= 0:
         return None
-    best: tuple[float, tuple[float, float, float]] | None = None
-    for share in (0.0, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99):
-        floor = share * lowest
-        terms = np.column_stack([steps, np.ones_like(steps)])
-        found, _ = nnls(terms * weight[:, None], weight / (losses - floor))
-        line = terms @ found
-        if (line <= 0).any():
-            continue
-        error = float(np.sum(weight * (1 / line + floor - losses) ** 2))
-        if best is None or error < best[0]:
-            best = (error, (float(found[0]), float(found[1]), floor))
-    return best[1] if best else None
+    floors = np.array([[0.0], [0.25], [0.5], [0.75], [0.9], [0.97], [0.99]]) * lowest
+    slope, start = _lines(steps, 1 / (losses - floors), weight**2)
+    lines = slope * steps + start
+    with np.errstate(divide="ignore"):
+        errors = np.sum(weight * (1 / lines + floors - losses) ** 2, axis=1)
+    errors[(lines <= 0).any(axis=1)] = np.inf
+    best = int(errors.argmin())
+    if not np.isfinite(errors[best]):
+        return None
+    return float(slope[best, 0]), float(start[best, 0]), float(floors[best, 0])
+
+
+def _lines(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Slopes and starts ≥ 0 of the least weighted squares through each row of y > 0; two columns.
+
+    Two unknowns: where the free optimum has one below zero, the constrained one has it at zero.
+    """
+    import numpy as np
+
+    sum_1, sum_x, sum_xx = weight.sum(), weight @ x, weight @ (x * x)
+    sum_y, sum_xy = (y @ weight)[:, None], (y @ (weight * x))[:, None]
+    spread = max(sum_1 * sum_xx - sum_x**2, 1e-300)
+    slope = (sum_1 * sum_xy - sum_x * sum_y) / spread
+    start = (sum_xx * sum_y - sum_x * sum_xy) / spread
+    flat, through = slope < 0, start < 0
+    slope, start = (
+        np.where(flat, 0.0, np.where(through, sum_xy / max(sum_xx, 1e-300), slope)),
+        np.where(flat, sum_y / sum_1, np.where(through, 0.0, start)),
+    )
+    return slope, start
+
+
+_HISTORIES = 512  # few, as each holds its points
+
+
+class _Remembering(Generic[V]):
+    """A function of a history, remembered for the very same one: comparing all its points takes too long."""
+
+    def __init__(self, of: Callable[[tuple[Point, ...]], V]) -> None:
+        self._of = of
+        self._known: dict[int, tuple[tuple[Point, ...], V]] = {}
+
+    def __call__(self, points: tuple[Point, ...]) -> V:
+        known = self._known.get(id(points))
+        if known is not None and known[0] is points:
+            return known[1]
+        if len(self._known) >= _HISTORIES:
+            self._known.clear()
+        value = self._of(points)
+        self._known[id(points)] = (points, value)
+        return value
+
+
+_LOSSES = _Remembering(_loss_curve)
 
 
 def remaining_by_loss(claim: Claim, still: float = 0.005) -> float:
