@@ -58,7 +58,7 @@ class StageRun:
     failed: int = 0
     cancelled: int = 0
     results: dict[str, str | None] | None = field(default_factory=dict)  # JSON; None: too much of it
-    size: int = 0  # of the results
+    size: int = 0  # of the results, which are kept if somebody will ask for them
     listed: bool = False  # in the backlog
     held: bool = False  # not to end yet
     reason: str = ""
@@ -163,6 +163,8 @@ class Unfolding:
             at.todo.extend(self._parts(number, stage, nodes))
         except TrainmasterError as error:
             at.todo.append(Order(number, error=error))
+        except RecursionError:
+            at.todo.append(Order(number, error=nested_too_deeply()))
         at.made = len(at.todo)
         self.parts_made += at.made
         self._go_on(number)
@@ -195,10 +197,10 @@ class Unfolding:
         if stage.emits and result is not None:
             try:
                 result = self._emitted(number, end.part.key, result)
-            except TooManyParts as error:
+            except (TooManyParts, RecursionError) as error:
                 at.failed += 1
-                at.reason = at.reason or error.message
-        if at.results is None:
+                at.reason = at.reason or str(error)
+        if at.results is None or not self.graph.named[number]:
             return
         at.results[end.part.key] = result
         at.size += len(result or "")
@@ -405,6 +407,10 @@ class Unfolding:
         for number, at in enumerate(self.stages):
             if at.state in STAGE_ENDED and (at.open or at.todo):
                 raise InvariantBroken(f"{self.stage(number).name} has ended with open parts", run=self.run.id)
+
+
+def nested_too_deeply() -> ValueTooLarge:
+    return ValueTooLarge("what it is given is nested too deeply", remedy="hand over the path of a file")
 
 
 WHEN_WORDS = {

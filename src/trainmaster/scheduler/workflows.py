@@ -26,7 +26,7 @@ from trainmaster.domain.workflow_run import PartEnd, StageState, WorkflowRun, Wo
 from trainmaster.scheduler.attempts import finish, stop_attempt
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
-from trainmaster.scheduler.unfolding import Order, Unfolding
+from trainmaster.scheduler.unfolding import Order, Unfolding, nested_too_deeply
 
 Submit = Callable[[Change, TaskSubmitted], None]
 
@@ -143,6 +143,8 @@ def _submit(change: Change, unfolding: Unfolding, order: Order, submit: Submit) 
         unfolding.submitted(order, new)
     except TrainmasterError as error:
         _fail(change, unfolding, stage, part, order, error)
+    except RecursionError:
+        _fail(change, unfolding, stage, part, order, nested_too_deeply())
 
 
 def _fail(
@@ -150,7 +152,7 @@ def _fail(
 ) -> None:
     """A part that cannot be submitted: a task that has failed stands for it, so that the reason is kept."""
     new = task_id(_entropy(part))
-    template = stage.task or TaskSpec(stage.name, TaskKind.FUNCTION, function="workflow:" + "run")
+    template = stage.task or TaskSpec(stage.name, TaskKind.FUNCTION, function=f"workflow:{stage.workflow}")
     spec = respec(template, name=_name(stage, part), user=unfolding.run.owner, part=part, after=())
     task = Task(
         id=new,
@@ -259,6 +261,8 @@ def _verdict(unfolding: Unfolding) -> tuple[WorkflowState, str, str]:
         return WorkflowState.SUCCEEDED, _bounded(outputs, "what the workflow hands on"), "every stage is done"
     except TrainmasterError as error:
         return WorkflowState.FAILED, "{}", f"its outputs: {error.message}"
+    except RecursionError:
+        return WorkflowState.FAILED, "{}", "its outputs are nested too deeply"
 
 
 def _record(change: Change, kind: RecordKind, run: WorkflowRun, reason: str) -> None:

@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
+import structlog
+
 from trainmaster.domain.errors import (
     IdempotencyConflict,
     InvalidWorkflow,
     NotResumable,
+    TrainmasterError,
     UnknownStage,
     UnknownWorkflow,
     UnknownWorkflowRun,
@@ -29,6 +32,8 @@ from trainmaster.scheduler.state import State
 from trainmaster.scheduler.unfolding import Unfolding
 from trainmaster.service.loop import Loop
 from trainmaster.service.workflow_plan import CannotPlan, Planner, known_algorithm
+
+log = structlog.get_logger(__name__)
 
 _LEARN_FROM = 20  # runs, for the durations of a plan
 _GRAPHS = 64  # compiled definitions and rebuilt runs that are remembered
@@ -95,7 +100,11 @@ class Workflows:
         self._state.next_run_seq = loaded.last_run_seq + 1
         events: list[Event] = []
         for run in loaded.workflow_runs:
-            library = await self._library(run.pins)
+            try:
+                library = await self._library(run.pins)
+            except TrainmasterError as error:
+                log.error("a workflow run cannot go on", run=run.id, error=error.message)
+                continue
             events.append(WorkflowOpened(run, library, tuple(loaded.parts.get(run.id, ()))))
         if events:
             await self._loop.deliver(events)
@@ -110,7 +119,12 @@ class Workflows:
 
         Raises InvalidWorkflow and those below it, UnknownWorkflow for one it contains.
         """
-        made = await asyncio.to_thread(validate, spec)
+        try:
+            made = await asyncio.to_thread(validate, spec)
+        except RecursionError:
+            raise InvalidWorkflow(
+                "a value is nested too deeply", remedy="put it into a file", field="stages"
+            ) from None
         for stage in spec.stages:
             if stage.task is not None and stage.task.volumes:
                 self._check(stage.task)

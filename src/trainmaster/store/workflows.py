@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
@@ -83,8 +84,13 @@ def workflows(connection: Connection, name: str | None) -> list[WorkflowRow]:
 
 
 def _row(row: Any, versions: int = 1) -> WorkflowRow:
-    spec = WorkflowSpec.from_dict(_decode(row.spec))
-    return WorkflowRow(row.name, row.version, UserName(row.owner), row.created_at, spec, versions)
+    return WorkflowRow(row.name, row.version, UserName(row.owner), row.created_at, _spec(row.spec), versions)
+
+
+@lru_cache(maxsize=32)
+def _spec(text: str) -> WorkflowSpec:
+    """A large one takes long to build, and lists are asked for again and again."""
+    return WorkflowSpec.from_dict(_decode(text))
 
 
 # --- runs --------------------------------------------------------------------------------------------------
