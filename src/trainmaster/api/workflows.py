@@ -67,9 +67,8 @@ def run_out(service: Service, run: WorkflowRun) -> WorkflowRunOut:
 @router.post("/workflows", status_code=201, summary="Define a workflow, or a new version of it")
 async def define(body: WorkflowIn, service: Serving, person: Submitter) -> WorkflowDetailOut:
     """The same definition again is no new version. Runs keep the version they began with."""
-    return WorkflowDetailOut.of(
-        await service.workflows.register(await asyncio.to_thread(body.spec), person.name)
-    )
+    spec = await asyncio.to_thread(body.spec)  # thousands of stages take a while
+    return WorkflowDetailOut.of(await service.workflows.register(spec, person.name))
 
 
 @router.get("/workflows", summary="The latest version of every workflow")

@@ -16,6 +16,7 @@ from trainmaster.domain.events import (
     WorkflowOpened,
 )
 from trainmaster.domain.ids import NodeId
+from trainmaster.domain.run import Exit, RunState
 from trainmaster.domain.task import Retry
 from trainmaster.domain.units import Resources
 from trainmaster.domain.workflow import validate
@@ -125,6 +126,19 @@ def test_a_value_that_is_missing_fails_the_stage_with_its_reason() -> None:
         failed.reason
         == "missing-value: ${{ stages.a.output.rows }}: there is no 'rows' in an object with lines"
     )
+
+
+def test_a_value_nested_too_deeply_fails_the_stage_and_nothing_else() -> None:
+    flows = Flows()
+    outputs = {"deep": "${{ stages.a.output }}"}
+    run = flows.open(workflow(stage("a"), stage("b", "a", each="${{ stages.a.output }}"), outputs=outputs))
+    other = flows.open(workflow(stage("x"), name="other"))
+    (worker,) = flows.world.state.runs[flows.live(run)["a"]].values()
+    deep = Exit(0, result="[" * 9000 + "]" * 9000)
+    flows._keep(flows.world.report(worker.id, RunState.EXITED, deep).workflow_runs)
+    assert (flows.rows[run].stages, flows.rows[run].state) == ("sf", WorkflowState.FAILED)
+    flows.end("x", run=other)
+    assert flows.rows[other].state == WorkflowState.SUCCEEDED
 
 
 def test_a_stage_no_node_can_hold_fails() -> None:
