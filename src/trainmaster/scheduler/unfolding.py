@@ -77,6 +77,7 @@ class Unfolding:
         self.parameters: dict[str, Any] = json.loads(run.parameters)
         self.stages = [StageRun(waits=len(needs)) for needs in graph.before]
         self.left = len(self.stages)  # stages that have not ended
+        self.stopping = False
         self.open = 0  # parts submitted and not ended
         self.parts_made = self.parts_ended = 0
         self._fresh = deque(number for number in graph.order if not graph.before[number])
@@ -145,9 +146,12 @@ class Unfolding:
 
     def stop(self) -> None:
         """Submit nothing more: what has no open part is cancelled, the rest once its parts have ended."""
+        self.stopping = True
         self._fresh.clear()
         self._backlog.clear()
         for at in self.stages:
+            if at.state is StageState.FAILED and at.cancelled and not at.failed:
+                at.state = StageState.CANCELLED
             self.parts_made -= len(at.todo)
             at.made -= len(at.todo)
             at.todo.clear()
@@ -226,7 +230,7 @@ class Unfolding:
     def _go_on(self, number: int) -> None:
         at = self.stages[number]
         if at.todo:
-            if self.run.stopping:
+            if self.stopping:
                 self.parts_made -= len(at.todo)
                 at.made -= len(at.todo)
                 at.todo.clear()
@@ -238,7 +242,7 @@ class Unfolding:
 
     def _stage_over(self, number: int) -> None:
         at = self.stages[number]
-        if self.run.stopping and (at.cancelled or at.ended < at.made):
+        if self.stopping and (at.cancelled or at.ended < at.made):
             state = StageState.CANCELLED
         elif at.failed or at.cancelled:
             state = StageState.FAILED
@@ -254,7 +258,7 @@ class Unfolding:
             at = self.stages[number]
             at.state = state
             self.left -= 1
-            if self.run.stopping:
+            if self.stopping:
                 continue
             for behind in self.graph.behind[number]:
                 follower = self.stages[behind]

@@ -279,8 +279,8 @@ class Workflows:
             unfolding = Unfolding(graph, run)
             unfolding.replay(await self._store.parts(run_id))
             if run.ended:
-                unfolding.stop()  # what had not begun when it ended never will
-            if run.ended:
+                if unfolding.left:
+                    unfolding.stop()  # what had not begun when it ended never will
                 if len(self._ended) >= _GRAPHS:
                     self._ended.pop(next(iter(self._ended)))
                 self._ended[key] = unfolding

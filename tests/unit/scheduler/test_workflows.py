@@ -300,6 +300,31 @@ def test_cancel_ends_what_runs_and_starts_nothing() -> None:
     assert flows.world.last.workflow_runs[run].stages == "cccc"
 
 
+def test_a_restart_in_the_middle_of_a_cancel_waits_for_what_is_being_ended_and_it_can_be_resumed() -> None:
+    flows = Flows()
+    flow = workflow(stage("a"), stage("b", "a", shards=2), stage("c", "b"))
+    run = flows.open(flow)
+    flows.end("a")
+    flows.do(WorkflowCancelRequested(run, ME))
+    first, second = flows.world.stopped
+    flows.world.stopped = [first]
+    flows.world.obey_stops()
+    library = {flow.name: validate(flow)}
+    del flows.world.state.unfoldings[run]
+    flows.do(WorkflowOpened(flows.rows[run], library, flows.recorded(run)))
+    assert run in flows.world.state.unfoldings, "a task of it may still be alive"
+    flows.world.stopped = [second]
+    flows.world.obey_stops()
+    row = flows.world.last.workflow_runs[run]
+    assert (row.state, row.stages) == (WorkflowState.CANCELLED, "scc")
+    again = replace(row, state=WorkflowState.RUNNING, ended_at=None, round=1, stages="", stopping="")
+    flows._keep({run: row})
+    flows.do(WorkflowOpened(again, library, flows.recorded(run), resumed=True, by=ME))
+    assert set(flows.live()) == {"b[0]", "b[1]"}
+    flows.finish()
+    assert flows.rows[run].stages == "sss"
+
+
 def test_a_run_that_takes_too_long_is_ended() -> None:
     flows = Flows()
     run = flows.open(workflow(stage("a"), stage("b", "a"), timeout_s=60.0))
