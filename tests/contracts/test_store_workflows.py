@@ -56,7 +56,9 @@ async def test_runs_are_found_and_come_back_whole(store: SqlStore) -> None:
     assert await store.workflow_run(run.id) == run
     assert await store.workflow_run(inside.id) == inside
     assert await store.workflow_run("w-nothing") is None
-    ended = replace(run, state=WorkflowState.FAILED, ended_at=9.0, stages="sf", reason="why", round=1)
+    ended = replace(
+        run, state=WorkflowState.FAILED, ended_at=9.0, stages="sf", reason="why", round=1, since=(0, 1)
+    )
     await store.commit(Batch(workflow_runs=[ended]))
     assert await store.workflow_run(run.id) == ended
     page, more = await store.workflow_runs("flow", (), 4)

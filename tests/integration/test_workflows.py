@@ -319,6 +319,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, 
             service.stop()
 
 
+@pytest.mark.timeout(300)
 def test_a_plan_is_made_of_known_durations_followed_and_held_against_what_became_of_it(
     client: Client,
 ) -> None:
@@ -340,7 +341,7 @@ def test_a_plan_is_made_of_known_durations_followed_and_held_against_what_became
                 assert "not made yet" in run.reason
             return run if run.planned else None
 
-        again = wait_until(planned_run, "the plan is made", 110)
+        again = wait_until(planned_run, "the plan is made", 240)
         assert again.reason == "planned by heft"
         assert again.forecast_s is not None and again.forecast_s >= 0.2
         ended = client.wait_workflow_run(again.id, timeout=60)

@@ -61,9 +61,9 @@ class WorkflowRun:
     how far it has come follows from its tasks.
 
     `parameters`, `outputs`: JSON objects. `pins`: the version of every workflow it contains, its own too.
-    `round`: how often it was resumed. `parent`: the part of another run that it is. `stages`: once it has
-    ended, the letter of every stage in the order of the definition. `plan`: by stage, or
-    `stage[key]`, if it was planned.
+    `round`: how often it was resumed; `since`: of each stage (empty: 0) the first round whose parts count.
+    `parent`: the part of another run that it is. `stages`: once it has ended, the letter of every stage in
+    the order of the definition. `plan`: by stage, or `stage[key]`, if it was planned.
     """
 
     id: WorkflowRunId
@@ -78,6 +78,7 @@ class WorkflowRun:
     outputs: str = "{}"
     pins: tuple[tuple[str, int], ...] = ()
     round: int = 0
+    since: tuple[int, ...] = ()
     parent: Part | None = None
     depth: int = 0
     ended_at: float | None = None

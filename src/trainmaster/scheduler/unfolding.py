@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from trainmaster.domain.errors import (
@@ -23,7 +23,7 @@ from trainmaster.domain.errors import (
 from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId
 from trainmaster.domain.template import Path, fill, reach
 from trainmaster.domain.workflow import MAX_PARTS, Graph, Stage, When, count_parts
-from trainmaster.domain.workflow_run import STAGE_ENDED, PartEnd, StageState, WorkflowRun
+from trainmaster.domain.workflow_run import STAGE_ENDED, PartEnd, StageState, WorkflowRun, WorkflowState
 
 MAX_OUTPUTS_BYTES = 8 * 1024 * 1024  # of JSON kept of all parts of one stage
 
@@ -43,14 +43,13 @@ class Order(NamedTuple):
 
 @dataclass(slots=True)
 class StageRun:
-    """One stage of one run. `round`: no earlier one's parts count (see `Unfolding.replay`)."""
+    """One stage of one run."""
 
     state: StageState = StageState.WAITING
     waits: int = 0  # stages before it that have not ended
     good: int = 0  # of those before it: succeeded
     bad: int = 0  # of those before it: failed, or skipped because of a failure
     tainted: bool = False  # skipped because of a failure
-    round: int = 0
     made: int = 0  # parts so far
     todo: deque[Order] = field(default_factory=deque)
     open: dict[str, TaskId | WorkflowRunId | None] = field(default_factory=dict)
@@ -304,9 +303,8 @@ class Unfolding:
     def replay(self, recorded: Iterable[PartEnd]) -> None:
         """Tell what is known of earlier submitted parts, at the beginning. RUNNING ones are open again.
 
-        Only parts of the latest round count, and of earlier ones those that succeeded and come after nothing
-        that has been done again since. That is all there is to resuming a run: its round rises, and what had
-        not succeeded, with all that follows, is due.
+        Parts of the latest round count, and of earlier ones those that succeeded, unless the stage has been
+        done again since (`WorkflowRun.since`).
         """
         known: dict[int, dict[str, PartEnd]] = {}
         for end in recorded:
@@ -319,13 +317,9 @@ class Unfolding:
         later: deque[int] = deque()
         while self._fresh:
             number = self._fresh.popleft()
-            at = self.stages[number]
-            at.round = max((self.stages[need].round for need in self.graph.before[number]), default=0)
+            since = self.run.since[number] if self.run.since else 0
             parts = known.get(number, {})
-            counting = {key: end for key, end in parts.items() if self._counts(end, at.round)}
-            at.round = max([at.round, *(end.part.round for end in counting.values())])
-            if len(counting) < len(parts):
-                at.round = self.run.round
+            counting = {key: end for key, end in parts.items() if self._counts(end, since)}
             if self.stage(number).broadcast and not counting:
                 later.append(number)
             else:
@@ -423,6 +417,26 @@ WHEN_WORDS = {
     When.FAILED: "one before it fails",
     When.ALWAYS: "all before it have ended",
 }
+
+
+def resumed(graph: Graph, run: WorkflowRun, recorded: Sequence[PartEnd]) -> WorkflowRun:
+    """The row with which an ended run is resumed: another round, in which everything is due that has not
+    succeeded, and all that follows it. Of a stage that failed the parts that succeeded still count."""
+    before = Unfolding(graph, run)
+    before.replay(recorded)
+    round_ = run.round + 1
+    since = list(run.since) or [0] * len(before.stages)
+    touched = [False] * len(since)
+    for number in graph.order:
+        if any(touched[need] for need in graph.before[number]):
+            since[number] = round_
+            touched[number] = True
+        else:
+            touched[number] = before.stages[number].state not in (StageState.SUCCEEDED, StageState.SKIPPED)
+    return replace(
+        run, state=WorkflowState.RUNNING, stopping="", reason="", outputs="{}", stages="", ended_at=None,
+        round=round_, since=tuple(since),
+    )  # fmt: skip
 
 
 def _place(key: str) -> tuple[tuple[int, int, str], ...]:

@@ -29,7 +29,7 @@ from trainmaster.domain.workflow import MAX_VALUE_BYTES, Graph, WorkflowSpec, va
 from trainmaster.domain.workflow_run import PartEnd, PlannedPart, WorkflowRun, WorkflowState
 from trainmaster.ports import Clock, Loaded, Store, WorkflowRow
 from trainmaster.scheduler.state import State
-from trainmaster.scheduler.unfolding import Unfolding
+from trainmaster.scheduler.unfolding import Unfolding, resumed
 from trainmaster.service.loop import Loop
 from trainmaster.service.workflow_plan import CannotPlan, Planner, known_algorithm
 
@@ -233,12 +233,10 @@ class Workflows:
             raise NotResumable(
                 f"{run.id} is part of {run.parent.run}", remedy=f"resume {run.parent.run}", run=run.id
             )
-        again = replace(
-            run, state=WorkflowState.RUNNING, ended_at=None, stopping="", reason="", outputs="{}", stages="",
-            round=run.round + 1,
-        )  # fmt: skip
-        parts = await self._store.parts(run_id)
-        event = WorkflowOpened(again, await self._library(run.pins), tuple(parts), resumed=True, by=by)
+        parts = tuple(await self._store.parts(run_id))
+        library = await self._library(run.pins)
+        again = resumed(library[run.workflow], run, parts)
+        event = WorkflowOpened(again, library, parts, resumed=True, by=by)
         await self._one(event)
         return await self.run(run_id)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from tests.flows import ME, Flows, function, stage, workflow
 from tests.scenario import World
@@ -23,6 +21,7 @@ from trainmaster.domain.workflow import validate
 from trainmaster.domain.workflow_run import WorkflowState
 from trainmaster.scheduler.explain import explain
 from trainmaster.scheduler.explain_stage import explain_stage, letters
+from trainmaster.scheduler.unfolding import resumed
 
 
 def test_a_diamond_runs_in_order_and_ends() -> None:
@@ -317,8 +316,8 @@ def test_a_restart_in_the_middle_of_a_cancel_waits_for_what_is_being_ended_and_i
     flows.world.obey_stops()
     row = flows.world.last.workflow_runs[run]
     assert (row.state, row.stages) == (WorkflowState.CANCELLED, "scc")
-    again = replace(row, state=WorkflowState.RUNNING, ended_at=None, round=1, stages="", stopping="")
     flows._keep({run: row})
+    again = resumed(validate(flow), row, flows.recorded(run))
     flows.do(WorkflowOpened(again, library, flows.recorded(run), resumed=True, by=ME))
     assert set(flows.live()) == {"b[0]", "b[1]"}
     flows.finish()
@@ -361,8 +360,8 @@ def test_resume_does_again_what_failed_and_all_that_follows() -> None:
     flows.end("clean")
     row = flows.rows[run]
     assert (row.state, row.stages) == (WorkflowState.FAILED, "sfxss")
-    again = replace(row, state=WorkflowState.RUNNING, ended_at=None, round=1, stages="")
     recorded = flows.recorded(run)
+    again = resumed(validate(flow), row, recorded)
     flows.do(WorkflowOpened(again, {"flow": validate(flow)}, recorded, resumed=True, by=ME))
     assert set(flows.live()) == {"b[1]"}, "the part that succeeded is not done again"
     flows.end("b[1]")
