@@ -1,4 +1,4 @@
-"""Functions that do nothing, for `dispatch` and `workflow`."""
+"""Functions that do nothing, for `dispatch`, `accuracy` and `workflow`."""
 
 import time
 
@@ -7,6 +7,11 @@ def noop() -> None:
     pass
 
 
-def stamp(before: object = None) -> list[float]:
+def stamp() -> float:
+    """The clock at its first instruction."""
+    return time.time()
+
+
+def stamps(before: object = None) -> list[float]:
     """When it began and when it was about to end, by the clock of the machine."""
     return [time.time(), time.time()]

@@ -37,15 +37,15 @@ from trainmaster.scheduler.unfolding import Unfolding
 
 DASK = """
 import sys, time, statistics, json
-from benchmarks.noop import stamp
+from benchmarks.noop import stamps
 from distributed import Client, LocalCluster
 if __name__ == "__main__":
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         with Client(cluster) as client:
-            client.submit(stamp, None, pure=False).result()
+            client.submit(stamps, None, pure=False).result()
             last, futures = None, []
             for _ in range(int(sys.argv[1])):
-                last = client.submit(stamp, last, pure=False)
+                last = client.submit(stamps, last, pure=False)
                 futures.append(last)
             times = client.gather(futures)
     print("HOPS", json.dumps([(b[0] - a[1]) * 1e3 for a, b in zip(times, times[1:])]))
@@ -67,7 +67,7 @@ def layered(tasks: int, width: int) -> dict[str, Any]:
 
 
 def chain(length: int) -> dict[str, Any]:
-    common = {"function": "benchmarks.noop:stamp", "directory": str(Path.cwd())}
+    common = {"function": "benchmarks.noop:stamps", "directory": str(Path.cwd())}
     stages = {f"s{n}": {**common, "after": [f"s{n - 1}"] if n else []} for n in range(length)}
     return {"name": "chain", "stages": stages}
 

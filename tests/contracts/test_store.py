@@ -13,6 +13,7 @@ from trainmaster.domain.cluster import Gauges, Node, NodeState, Quota
 from trainmaster.domain.errors import StoreRefused
 from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.learned import MAX_POINTS
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunState
 from trainmaster.domain.sizing import Done, Worked
@@ -244,6 +245,20 @@ async def test_load_gives_the_present(store: SqlStore) -> None:
     assert (loaded.last_seq, loaded.last_task_seq) == (4, 3)
 
 
+async def test_load_knows_what_tasks_of_changing_size_said(store: SqlStore) -> None:
+    task = make_task(1, TaskState.RUNNING, first_started_at=1.0, min_workers=1, max_workers=2)
+    fixed = make_task(2, TaskState.RUNNING, first_started_at=1.0)
+    metrics = [
+        Metric(RunId(one.id, 1, 0), 1.0 + at, at, {"loss": at}) for one in (task, fixed) for at in range(300)
+    ]
+    kinds = [RecordKind.TASK_ACCEPTED, RecordKind.NODE_JOINED, RecordKind.TASK_REGROUPED]
+    records = [Record(3.0, kind, task.id, 1, detail={"workers": 2}) for kind in kinds]
+    await store.commit(Batch(new_tasks=[task, fixed], metrics=metrics, records=records))
+    [(told, words)] = (await store.load()).training
+    assert told == metrics[300 - MAX_POINTS : 300], "the latest, in order"
+    assert words == [records[0], records[2]]
+
+
 async def test_load_of_nothing(store: SqlStore) -> None:
     loaded = await store.load()
     assert (loaded.tasks, loaded.runs, loaded.last_seq, loaded.last_task_seq) == ([], [], 0, 0)
@@ -415,7 +430,7 @@ async def test_expire_takes_old_ended_tasks_with_all_they_own(store: SqlStore) -
         )
     )
     done = await store.expire(tasks_before=50.0, records_before=0.0, logs_before=0.0, limit=10)
-    assert done == {"tasks": 1, "runs": 0, "records": 0, "logs": 0}
+    assert done == {"tasks": 1, "runs": 0, "records": 0, "firings": 0, "logs": 0}
     assert await store.task(old.id) is None
     assert await store.runs(old.id) == []
     assert await store.records(task=old.id) == []

@@ -72,6 +72,9 @@ class TaskOut(BaseModel):
     reason: str
     nodes: list[str]
     after: list[str]
+    start_at: float | None = Field(description="not before this moment")
+    trigger: str | None = Field(description="the id of the trigger whose firing it is")
+    due: float | None = Field(description="the due time of that firing")
     labels: dict[str, str]
     progress: ProgressOut | None
     workflow_run: str | None = Field(description="the workflow run it is part of")
@@ -125,6 +128,9 @@ class TaskOut(BaseModel):
             reason=task.reason,
             nodes=nodes or [],
             after=list(spec.after),
+            start_at=spec.start_at,
+            trigger=spec.trigger or None,
+            due=None if spec.due_ms is None else spec.due_ms / 1000,
             labels=dict(spec.labels),
             workflow_run=spec.part.run if spec.part is not None else None,
             stage=spec.part.stage if spec.part is not None else None,

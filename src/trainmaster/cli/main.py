@@ -38,13 +38,16 @@ COMMANDS: dict[str, Entry] = {
     "drain": Entry("trainmaster.cli.drain:drain", "Give a node nothing new, or let it work again.", _CLUSTER),
     "profile": Entry("trainmaster.cli.profile:app", "List the sets of policies, or switch.", _CLUSTER),
     "quota": Entry("trainmaster.cli.quota:app", "Limits by user.", _CLUSTER),
+    "alarm": Entry("trainmaster.cli.alarm:app", "What is wrong, and who is told.", _CLUSTER),
     "token": Entry("trainmaster.cli.token:app", "Who has access.", _CLUSTER),
     "up": Entry("trainmaster.cli.up:up", "Start the service on this machine.", _SERVICE),
     "down": Entry("trainmaster.cli.down:down", "Stop the service of this machine.", _SERVICE),
     "doctor": Entry("trainmaster.cli.doctor:doctor", "Check this machine and say what to mend.", _SERVICE),
     "demo": Entry("trainmaster.cli.demo:demo", "Watch small networks train, wait and yield.", _SERVICE),
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
-    "trigger": Entry("trainmaster.cli.trigger:app", "When a rule is due; can its tasks be in time?", _TOOLS),
+    "trigger": Entry(
+        "trainmaster.cli.trigger:app", "Tasks that start by the clock, again and again.", _TASKS
+    ),
     "forecast": Entry("trainmaster.cli.forecast:forecast", "Forecast how much work comes.", _TOOLS),
     "whatif": Entry("trainmaster.cli.whatif:whatif", "Replay the history under another profile.", _TOOLS),
     "simulate": Entry("trainmaster.cli.simulate:simulate", "Run a workload in virtual time.", _TOOLS),

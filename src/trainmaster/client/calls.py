@@ -103,6 +103,56 @@ def metrics(task: str, after: float, limit: int) -> Call[list[types.Metric]]:
     return Call("GET", f"/v1/tasks/{_part(task)}/metrics", _many(types.Metric), params)
 
 
+# --- triggers --------------------------------------------------------------------------------------------
+
+
+def add_trigger(fields: Mapping[str, Any]) -> Call[types.Trigger]:
+    return Call("POST", "/v1/triggers", _one(types.Trigger), json=dict(fields), repeatable=False)
+
+
+def trigger_list(coming: int) -> Call[list[types.Trigger]]:
+    return Call("GET", "/v1/triggers", _many(types.Trigger), _params(coming=coming))
+
+
+def trigger(trigger: str, coming: int) -> Call[types.Trigger]:
+    return Call("GET", f"/v1/triggers/{_part(trigger)}", _one(types.Trigger), _params(coming=coming))
+
+
+def change_trigger(trigger: str, fields: Mapping[str, Any]) -> Call[types.Trigger]:
+    return Call("PATCH", f"/v1/triggers/{_part(trigger)}", _one(types.Trigger), json=dict(fields))
+
+
+def pause_trigger(trigger: str, paused: bool) -> Call[types.Trigger]:
+    deed = "pause" if paused else "resume"
+    return Call("POST", f"/v1/triggers/{_part(trigger)}/{deed}", _one(types.Trigger))
+
+
+def run_trigger(trigger: str) -> Call[types.Firing]:
+    return Call("POST", f"/v1/triggers/{_part(trigger)}/run", _one(types.Firing), repeatable=False)
+
+
+def backfill(trigger: str, since: float, until: float, start: bool) -> Call[types.Backfill]:
+    """Repeatable: what has fired is left out."""
+    body = {"since": since, "until": until, "start": start}
+    return Call("POST", f"/v1/triggers/{_part(trigger)}/backfill", _one(types.Backfill), json=body)
+
+
+def delete_trigger(trigger: str) -> Call[None]:
+    return Call("DELETE", f"/v1/triggers/{_part(trigger)}", lambda _: None, repeatable=False)
+
+
+def firings(
+    trigger: str | None,
+    since: float | None,
+    before: float | None,
+    outcomes: Iterable[str],
+    limit: int,
+) -> Call[list[types.Firing]]:
+    path = "/v1/firings" if trigger is None else f"/v1/triggers/{_part(trigger)}/firings"
+    params = _params(since=since, before=before, outcome=list(outcomes), limit=limit)
+    return Call("GET", path, _many(types.Firing), params)
+
+
 # --- logs ------------------------------------------------------------------------------------------------
 
 
@@ -264,6 +314,53 @@ def forecast(rows: int) -> Call[types.Forecast]:
 
 def set_forecast(knobs: Mapping[str, Any]) -> Call[types.Forecast]:
     return Call("PUT", "/v1/forecast", _one(types.Forecast), json=dict(knobs))
+
+
+def alarms(all: bool, limit: int, before: str | None) -> Call[types.AlarmPage]:
+    params = _params(all=all or None, limit=limit, before=before)
+    return Call("GET", "/v1/alarms", _one(types.AlarmPage), params)
+
+
+def acknowledge(alarm: str) -> Call[types.Alarm]:
+    return Call("POST", f"/v1/alarms/{_part(alarm)}/acknowledge", _one(types.Alarm))
+
+
+def alarm_rules() -> Call[list[types.AlarmRule]]:
+    return Call("GET", "/v1/alarm-rules", _many(types.AlarmRule))
+
+
+def set_alarm_rule(name: str, fields: Mapping[str, Any]) -> Call[types.AlarmRule]:
+    body = {("for" if field == "hold" else field): value for field, value in fields.items()}
+    return Call("PUT", f"/v1/alarm-rules/{_part(name)}", _one(types.AlarmRule), json=body)
+
+
+def drop_alarm_rule(name: str) -> Call[None]:
+    return Call("DELETE", f"/v1/alarm-rules/{_part(name)}", lambda _: None, repeatable=False)
+
+
+def try_alarm_rule(name: str) -> Call[list[types.Send]]:
+    return Call("POST", f"/v1/alarm-rules/{_part(name)}/test", _many(types.Send), repeatable=False)
+
+
+def channels() -> Call[list[types.Channel]]:
+    return Call("GET", "/v1/channels", _many(types.Channel))
+
+
+def set_channel(name: str, kind: str, settings: Mapping[str, str], enabled: bool) -> Call[types.Channel]:
+    body = {"kind": kind, "settings": dict(settings), "enabled": enabled}
+    return Call("PUT", f"/v1/channels/{_part(name)}", _one(types.Channel), json=body)
+
+
+def drop_channel(name: str) -> Call[None]:
+    return Call("DELETE", f"/v1/channels/{_part(name)}", lambda _: None, repeatable=False)
+
+
+def try_channel(name: str) -> Call[types.Send]:
+    return Call("POST", f"/v1/channels/{_part(name)}/test", _one(types.Send), repeatable=False)
+
+
+def sends(channel: str, limit: int) -> Call[list[types.Send]]:
+    return Call("GET", f"/v1/channels/{_part(channel)}/sends", _many(types.Send), _params(limit=limit))
 
 
 def whatif(profile: str, last_s: float, nodes: int | None) -> Call[types.WhatIf]:

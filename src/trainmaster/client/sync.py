@@ -12,7 +12,7 @@ from trainmaster.client import calls, types
 from trainmaster.client.build import build, build_all
 from trainmaster.client.calls import EVERYTHING, Call, LogFilter
 from trainmaster.client.errors import TaskFailed, WaitTimeout
-from trainmaster.client.fields import SizingFields, TaskFields
+from trainmaster.client.fields import AlarmRuleFields, SizingFields, TaskFields
 from trainmaster.client.locate import locate
 from trainmaster.client.patience import (
     STREAM_SILENCE_S,
@@ -23,6 +23,7 @@ from trainmaster.client.patience import (
     unreachable,
 )
 from trainmaster.client.sse import Parser, ServerEvent
+from trainmaster.client.triggers import Triggers
 from trainmaster.client.workflows import WorkflowMethods
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Client(WorkflowMethods):
         self._retry_s = retry_s
         self._connection: httpx2.Client | None = None
         self._reached = False
+        self.triggers = Triggers(self._send)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -266,6 +268,51 @@ class Client(WorkflowMethods):
     def health(self) -> dict[str, str]:
         """Needs no token. Raises Refused (503) if the service is not well."""
         return self._send(calls.health())
+
+    # --- alarms ------------------------------------------------------------------------------------------
+
+    def alarms(self, *, all: bool = False, limit: int = 100, before: str | None = None) -> types.AlarmPage:
+        """Alarms, the latest opened first; with `all` those that are over, too."""
+        return self._send(calls.alarms(all, limit, before))
+
+    def acknowledge(self, alarm: str) -> types.Alarm:
+        """Take care of an alarm: it is told again only when it is over."""
+        return self._send(calls.acknowledge(alarm))
+
+    def alarm_rules(self) -> list[types.AlarmRule]:
+        return self._send(calls.alarm_rules())
+
+    def set_alarm_rule(self, name: str, **fields: Unpack[AlarmRuleFields]) -> types.AlarmRule:
+        """Make a rule, or replace the one of this name. What is left out is as usual."""
+        return self._send(calls.set_alarm_rule(name, fields))
+
+    def drop_alarm_rule(self, name: str) -> None:
+        """Its open alarms are over."""
+        self._send(calls.drop_alarm_rule(name))
+
+    def try_alarm_rule(self, name: str) -> list[types.Send]:
+        """Send a test over each of the rule's channels, and say what became of it."""
+        return self._send(calls.try_alarm_rule(name))
+
+    def channels(self) -> list[types.Channel]:
+        return self._send(calls.channels())
+
+    def set_channel(
+        self, name: str, kind: str, settings: Mapping[str, str], *, enabled: bool = True
+    ) -> types.Channel:
+        """Make a channel, or replace the one of this name. Secrets that are left out stay as they are."""
+        return self._send(calls.set_channel(name, kind, settings, enabled))
+
+    def drop_channel(self, name: str) -> None:
+        self._send(calls.drop_channel(name))
+
+    def try_channel(self, name: str) -> types.Send:
+        """Send a test, now and once, and say what became of it."""
+        return self._send(calls.try_channel(name))
+
+    def sends(self, channel: str, *, limit: int = 50) -> list[types.Send]:
+        """What was sent over a channel, the latest first."""
+        return self._send(calls.sends(channel, limit))
 
     # --- inside ------------------------------------------------------------------------------------------
 

@@ -72,6 +72,9 @@ class Task:
     elasticity: str = "auto"
     pinned: int | None = None
     group: Group | None = None
+    start_at: float | None = None
+    trigger: str | None = None
+    due: float | None = None
     workflow_run: str | None = None
     stage: str | None = None
 
@@ -83,6 +86,53 @@ class Task:
     def ok(self) -> bool:
         """It has ended, and well."""
         return self.state == TaskState.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger as it was when the service answered. `definition` makes it again."""
+
+    id: str
+    name: str
+    user: str
+    paused: bool
+    next: float | None
+    last: float | None
+    missed: int
+    coming: list[float]
+    live: list[str]
+    waiting: int
+    period: float | None
+    created_at: float
+    gap: str | None
+    fold: str | None
+    definition: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What became of a due time. `state`, `started_at` and `ended_at` are those of its task."""
+
+    trigger: str
+    due: float
+    outcome: str
+    cause: str
+    decided_at: float
+    task: str | None
+    reason: str
+    state: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Due times of a period of the past that have not fired, and how many have."""
+
+    dues: list[float]
+    fired: int
+    started: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,3 +477,93 @@ class Overview:
     nodes: list[Node]
     waiting: list[Waiting]
     failures: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that is wrong, or was. `state`: OPEN, ACKNOWLEDGED or RESOLVED."""
+
+    id: str
+    state: str
+    rule: str
+    group: str
+    severity: str
+    text: str
+    opened_at: float
+    last_at: float
+    count: int
+    told: int
+    resolved_at: float | None
+    acknowledged_at: float | None
+    acknowledged_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmPage:
+    alarms: list[Alarm]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """When an alarm opens, what it covers, and whom it tells. Times in seconds."""
+
+    name: str
+    condition: str
+    severity: str
+    tasks: str
+    user: str | None
+    nodes: str
+    resource: str
+    limit: float | None
+    for_s: float
+    after: int
+    within_s: float
+    group: str
+    quiet_s: float
+    resolve_s: float | None
+    tell_resolved: bool
+    channels: list[str]
+    enabled: bool
+    made_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way to people. Of secrets `settings` tells only that they are set."""
+
+    name: str
+    kind: str
+    settings: dict[str, str]
+    enabled: bool
+    changed_at: float
+    changed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    kind: str
+    rule: str
+    group: str
+    severity: str
+    text: str
+    time: float
+    alarm: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message on a channel. `state`: PENDING, SENT or FAILED; `code` and `error` of the latest failure."""
+
+    id: str
+    channel: str
+    state: str
+    created_at: float
+    due_at: float
+    attempts: int
+    sent_at: float | None
+    code: str
+    error: str
+    notices: list[Notice]
+    more: int

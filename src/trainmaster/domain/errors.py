@@ -154,6 +154,62 @@ class CannotForecast(TrainmasterError):
     remedy = "correct the [forecast] settings in trainmaster.toml; until then every node stays as it is"
 
 
+class InvalidAlarmRule(TrainmasterError):
+    """The rule as described can never be right; `fields["field"]` names the culprit."""
+
+    code = "invalid-alarm-rule"
+    status = 422
+
+
+class InvalidChannel(TrainmasterError):
+    """The channel as described can never carry anything; `fields["field"]` names the culprit."""
+
+    code = "invalid-channel"
+    status = 422
+
+
+class UnknownAlarm(TrainmasterError):
+    code = "unknown-alarm"
+    status = 404
+    remedy = "list the alarms there are with `trainmaster alarm list --all`"
+
+
+class UnknownAlarmRule(TrainmasterError):
+    code = "unknown-alarm-rule"
+    status = 404
+    remedy = "list the rules there are with `trainmaster alarm rules`"
+
+
+class UnknownChannel(TrainmasterError):
+    code = "unknown-channel"
+    status = 404
+    remedy = "list the channels there are with `trainmaster alarm channel list`"
+
+
+class AddressForbidden(TrainmasterError):
+    """A channel leads to an address of a private network, which nobody has allowed."""
+
+    code = "address-forbidden"
+    status = 422
+    remedy = "if it is meant to, name its network in alarm_networks in trainmaster.toml"
+
+
+class ChannelUnreachable(TrainmasterError):
+    """Nothing answers where the channel leads, or not in time."""
+
+    code = "channel-unreachable"
+    status = 502
+    remedy = "check its address; what was to be sent is tried again"
+
+
+class ChannelRefused(TrainmasterError):
+    """The other side answered, and does not take the message."""
+
+    code = "channel-refused"
+    status = 502
+    remedy = "check the channel's settings; what was to be sent is tried again"
+
+
 class InvalidWorkflow(TrainmasterError):
     """The workflow as described can never be right; `fields["field"]` names the culprit."""
 

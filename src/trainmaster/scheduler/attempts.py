@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trainmaster.domain.commands import Stop
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.lifecycle import ENDED, Move, TaskState, advance
+from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.run import Exit, Fault, Run, RunState
 from trainmaster.domain.task import Intent, Task
@@ -30,6 +32,15 @@ def stop_attempt(change: Change, task: Task, intent: Intent, reason: str) -> Tas
             change.out.commands.append(Stop(run.node, run.id, task.spec.grace_s))
     change.record(RecordKind.TASK_STOPPING, task, reason=reason, intent=str(intent))
     return task
+
+
+def cancel(change: Change, task: Task, reason: str) -> None:
+    """End a task, once its workers are gone; one that is being cancelled already goes on being so."""
+    if task.state in OCCUPYING:
+        if task.intent is not Intent.CANCEL:
+            stop_attempt(change, task, Intent.CANCEL, reason)
+    else:
+        finish(change, task, Move.CANCEL, reason)
 
 
 def conclude(change: Change, task: Task) -> None:
@@ -72,8 +83,13 @@ def _decisive(task: Task, runs: list[Run]) -> list[Run]:
     return [run for run in runs if run.id.rank in task.group.members] or runs
 
 
-def finish(change: Change, task: Task, move: Move, reason: str, at: float | None = None) -> None:
-    """Enter a final state, as of `at` or now, and let go of whoever waits for this task."""
+def finish(
+    change: Change, task: Task, move: Move, reason: str, at: float | None = None, **detail: Any
+) -> None:
+    """Enter a final state, as of `at` or now, and let go of whoever waits for this task.
+
+    `detail` goes into the record.
+    """
     task = moved(
         task,
         state=advance(task.state, move),
@@ -88,7 +104,7 @@ def finish(change: Change, task: Task, move: Move, reason: str, at: float | None
         TaskState.FAILED: RecordKind.TASK_FAILED,
         TaskState.CANCELLED: RecordKind.TASK_CANCELLED,
     }[task.state]
-    change.record(kind, task, reason=reason, exit_code=task.exit_code)
+    change.record(kind, task, reason=reason, exit_code=task.exit_code, **detail)
     _release_dependants(change, task)
 
 
@@ -111,7 +127,8 @@ def _lost(change: Change, task: Task, run: Run) -> None:
     if retries_loss(task):
         _requeue(change, task, 0.0, f"lost: {detail}; starts again elsewhere")
     else:
-        finish(change, task, Move.FAIL, f"lost {task.losses} times: {detail}")
+        used_up = {"retries_used_up": True} if task.spec.retry.lost_attempts else {}
+        finish(change, task, Move.FAIL, f"lost {task.losses} times: {detail}", **used_up)
 
 
 def _failed(change: Change, task: Task, worst: Exit, over: float) -> None:
@@ -120,7 +137,8 @@ def _failed(change: Change, task: Task, worst: Exit, over: float) -> None:
     delay = delay_before_next(task, worst, change.state.seed)
     if delay is None:
         attempts = f" ({task.failures} attempts)" if task.failures > 1 else ""
-        finish(change, task, Move.FAIL, reason + attempts, over)
+        used_up = {"retries_used_up": True} if task.failures >= task.spec.retry.attempts > 1 else {}
+        finish(change, task, Move.FAIL, reason + attempts, over, **used_up)
     else:
         left = task.spec.retry.attempts - task.failures
         wait = f" in {format_duration(delay)}" if delay else ""
@@ -163,6 +181,7 @@ def _release_dependants(change: Change, task: Task) -> None:
                 reason="everything it waited for has succeeded",
             )
             change.task(released)
+            arm(change, released)  # it may have a time to start at
             change.record(RecordKind.TASK_RELEASED, released, reason=released.reason)
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
 from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.firing import Firing, Trigger
 from trainmaster.domain.history import Record, RecordKind
-from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.learned import Learned
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.replacing import replacer
@@ -24,6 +25,7 @@ from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
 from trainmaster.scheduler.ready import Ready
 from trainmaster.scheduler.timers import Timer, TimerKind, Timers
+from trainmaster.scheduler.triggers import Triggers
 from trainmaster.scheduler.unfolding import Unfolding
 
 
@@ -49,6 +51,10 @@ class Limits:
     open_parts: int = 1000  # tasks of one workflow run that are submitted at a time
     stable_s: float = 60.0  # a generation that lasts so long forgives earlier failures
     group_failures: int = 3  # workers or generations that may fail in a row
+    lead_s: float = 10.0  # before it is due a function is given to a lane, which keeps the time
+    firings: int = 1000  # due times decided on in one step; the rest follow in the next
+    waiting_firings: int = 1000  # of one trigger, held by its overlap policy; further ones are skipped
+    missed_rows: int = 10_000  # missed due times in a row that get a row each; the rest get one together
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class State:
     ends: Ends = field(default_factory=Ends)  # when the active ones should end, by their estimates
     waiting: dict[str, set[TaskId]] = field(default_factory=dict)  # by user: not started, or waits again
     timers: Timers = field(default_factory=Timers)
+    triggers: Triggers = field(default_factory=Triggers)
     progress: dict[TaskId, Progress] = field(default_factory=dict)
     elastic: dict[TaskId, Task] = field(default_factory=dict)  # of the active ones, those that may be resized
     stopping: dict[TaskId, Task] = field(default_factory=dict)  # with live workers that were told to end
@@ -135,6 +142,9 @@ class Outcome:
     """What a step changed, in the form the edges need: rows to store, then commands to carry out."""
 
     new_tasks: set[TaskId] = field(default_factory=set)
+    triggers: dict[TriggerId, Trigger] = field(default_factory=dict)
+    dropped_triggers: list[TriggerId] = field(default_factory=list)
+    firings: dict[tuple[TriggerId, int], Firing] = field(default_factory=dict)  # by trigger and due time
     tasks: dict[TaskId, Task] = field(default_factory=dict)
     runs: dict[RunId, Run] = field(default_factory=dict)
     nodes: dict[NodeId, Node] = field(default_factory=dict)
@@ -178,6 +188,8 @@ class Change:
             state.progress.pop(task.id, None)
             state.learned.pop(task.id, None)
             state.targets.pop(task.id, None)
+            if task.spec.trigger:
+                state.triggers.over(task.spec.trigger, task.id)
             state.restarting.pop(task.id, None)
             state.unsettled = True
             if task.spec.part is not None:
@@ -223,6 +235,16 @@ class Change:
                 state.departures.setdefault(run.node, Departures()).ended(run, node.gauges, self.now)
             state.unsettled = True
         return run
+
+    def trigger(self, trigger: Trigger) -> Trigger:
+        self.out.triggers[trigger.id] = trigger
+        self.state.triggers.put(trigger, self.state.limits.lead_s)
+        return trigger
+
+    def firing(self, firing: Firing) -> Firing:
+        """What became of a due time, or becomes of one that waited."""
+        self.out.firings[firing.trigger, firing.due_ms] = firing
+        return firing
 
     def attempt_over(self, task: TaskId) -> None:
         """Drop the runs of an attempt, all of which have ended."""
@@ -304,6 +326,8 @@ def restore(
                 state.dependants.setdefault(dep, set()).add(task.id)
         change.task(task)
         arm(change, task)
+        if task.spec.trigger:
+            state.triggers.started(task.spec.trigger, task.id)
 
 
 def _restarting(task: Task) -> bool:
@@ -328,7 +352,7 @@ def arm(change: Change, task: Task) -> None:
     if task.state is TaskState.QUEUED and task.not_before > now:
         timers.set(Timer(task.not_before, TimerKind.BACKOFF_OVER, task.id, task.attempt))
     if task.spec.queue_timeout_s is not None and task.first_started_at is None:
-        due = task.submitted_at + task.spec.queue_timeout_s
+        due = max(task.submitted_at, task.spec.start_at or 0.0) + task.spec.queue_timeout_s
         timers.set(Timer(due, TimerKind.QUEUE_TIMEOUT, task.id, 0))
     if task.spec.timeout_s is not None and task.started_at is not None and task.id in change.state.runs:
         due = task.started_at + task.spec.timeout_s

@@ -41,13 +41,15 @@ from trainmaster.policies.registry import PROFILES, Profile, named
 from trainmaster.ports import Bus, Clock, Engine, Store
 from trainmaster.scheduler.drains import restore_drained
 from trainmaster.scheduler.explain import Explanation, Fact, explain
+from trainmaster.scheduler.recall import recall
 from trainmaster.scheduler.state import Progress, State, restore
 from trainmaster.service.access import Access
 from trainmaster.service.dispatch import Dispatch
 from trainmaster.service.gauges import GaugeBook
 from trainmaster.service.loop import Loop
-from trainmaster.service.news import News
+from trainmaster.service.news import News, reported
 from trainmaster.service.sizing import Sizing
+from trainmaster.service.triggers import TriggerDesk
 from trainmaster.service.workflows import Workflows
 
 log = structlog.get_logger(__name__)
@@ -92,6 +94,7 @@ class Service:
         self.dispatch = Dispatch(engine)
         self.loop = Loop(self.state, store, clock, self.dispatch, bus, incarnation=secrets.token_hex(8))
         self.sizing = Sizing(self.loop, store, clock, options.grid, options.sizing, options.keep_tasks_s)
+        self.triggers = TriggerDesk(self.loop, store, clock, options.grid.lane_depth, self._checked)
         self.workflows = Workflows(self.loop, self.state, store, clock, self._checked)
         self.started_at = clock.now()
         self._jobs: list[asyncio.Task[None]] = []
@@ -111,7 +114,10 @@ class Service:
         self.state.next_seq = loaded.last_task_seq + 1
         restore_drained(self.state, loaded.settings)
         self.sizing.restore(loaded.settings)
+        self.state.triggers.restore(loaded.triggers, loaded.waiting, self.state.limits.lead_s)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
+        for metrics, records in loaded.training:
+            recall(self.state, map(reported, metrics), records)
         news = News(self.loop, self.clock, loaded.log_offsets, self.gauges.note_runs)
         self._jobs = [
             asyncio.create_task(self.loop.run(), name="scheduler loop"),

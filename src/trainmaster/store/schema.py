@@ -225,6 +225,35 @@ metric = Table(
     **OPTIONS,
 )
 
+time_trigger = Table(  # TRIGGER is a word of SQL
+    "time_trigger",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("owner", String(KEY), nullable=False),
+    Column("paused", SmallInteger, nullable=False),
+    Column("next_ms", BigInteger),  # the due time to be decided on next
+    Column("last_ms", BigInteger),  # the latest that was decided on
+    Column("missed", Integer, nullable=False),  # in a row
+    Column("definition", LongText, nullable=False),  # JSON: rule, policies, and what it starts
+    **OPTIONS,
+)
+
+firing = Table(
+    "firing",
+    metadata,
+    Column("trigger_id", String(NAME), primary_key=True),
+    Column("due_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("outcome", String(16), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("decided_at", Double, nullable=False),
+    Column("task", String(NAME)),
+    Column("reason", LongText, nullable=False),
+    Index("firing_decided", "decided_at"),
+    Index("firing_outcome", "outcome", "decided_at"),
+    **OPTIONS,
+)
+
 node = Table(
     "node",
     metadata,
@@ -325,5 +354,65 @@ token = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("label", LongText, nullable=False),
+    **OPTIONS,
+)
+
+alarm_rule = Table(
+    "alarm_rule",
+    metadata,
+    Column("name", String(KEY), primary_key=True),
+    Column("spec", LongText, nullable=False),  # JSON: all of it
+    **OPTIONS,
+)
+
+alarm_channel = Table(
+    "alarm_channel",
+    metadata,
+    Column("name", String(KEY), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("settings", LongText, nullable=False),  # JSON object, with its secrets
+    Column("enabled", SmallInteger, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("changed_by", String(KEY), nullable=False),
+    **OPTIONS,
+)
+
+# Who takes care of an alarm is written by whoever is told so, the rest by the one that evaluates rules.
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("rule", String(KEY), nullable=False),
+    Column("grouped", String(KEY), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("content", LongText, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("last_at", Double, nullable=False),
+    Column("occurrences", BigInteger, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("resolved_at", Double),
+    Column("acknowledged_at", Double),
+    Column("acknowledged_by", String(KEY)),
+    Index("alarm_opened", "opened_at", "id"),
+    Index("alarm_resolved", "resolved_at"),
+    **OPTIONS,
+)
+
+alarm_send = Table(
+    "alarm_send",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("channel", String(KEY), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("notices", LongText, nullable=False),  # JSON list
+    Column("more", Integer, nullable=False),  # notices only counted
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", Double),
+    Column("code", String(NAME), nullable=False),  # of the latest error
+    Column("error", LongText, nullable=False),
+    Index("alarm_send_status", "status", "due_at"),
+    Index("alarm_send_created", "created_at", "id"),
     **OPTIONS,
 )

@@ -10,6 +10,10 @@ const SHAPES = {
   "task-accepted": "ACCEPTED",
   "task-preparing": "PREPARING",
   "task-started": "RUNNING",
+  "task-resizing": "RESIZING",
+  "task-regrouped": "RESIZING",
+  "task-resized": "RUNNING",
+  "worker-lost": "LOST",
   "task-stopping": "RESIZING",
   "task-interrupted": "INTERRUPTED",
   "task-retried": "QUEUED",
@@ -29,6 +33,12 @@ const SHAPES = {
   "node-suspect": "SUSPECT",
   "node-gone": "GONE",
   "node-draining": "DRAINING",
+  "trigger-created": "SUBMITTED",
+  "trigger-paused": "INTERRUPTED",
+  "trigger-resumed": "RUNNING",
+  "trigger-deleted": "CANCELLED",
+  "firing-skipped": "CANCELLED",
+  "firing-missed": "FAILED",
 };
 
 /** "task-stopping" → "stopping" */
@@ -40,6 +50,7 @@ export const eventSignal = (kind) => signal(SHAPES[kind] ?? "SUBMITTED");
 export function subject(event, names = new Map()) {
   if (event.task) return h("a", { href: `/tasks/${event.task}` }, names.get(event.task) ?? event.task);
   if (event.detail.workflow) return h("a", { href: `/workflows/${event.detail.workflow}/${event.detail.run}` }, event.detail.workflow);
+  if (event.detail.trigger) return h("a", { href: `/triggers/${event.detail.trigger}` }, event.detail.name);
   return event.node ?? "service";
 }
 
