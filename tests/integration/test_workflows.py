@@ -279,6 +279,7 @@ outputs:
     assert failed.returncode == 1 and "stage fail failed" in failed.stdout, failed.stderr
 
 
+@pytest.mark.timeout(240)
 def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, jobs: Path) -> None:
     flow = Workflow("durable")
     common = {"function": "jobs:mark", "directory": str(jobs)}
@@ -293,7 +294,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, 
         "each", each=list(range(8)), arguments={**argument, "name": "e${{ item }}"}, after=before, **common
     )
     service = Live(tmp_path / "data", nodes=2, leave_running=False)
-    service.start()
+    service.start(within_s=60)
     try:
         with Client(service.url, service.token) as client:
             run = client.run_workflow(flow)
@@ -301,7 +302,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, 
         for lines in (6, 24):
             wait_until(lambda: ran.exists() and len(ran.read_text().split()) >= lines, f"{lines} tasks ran")  # noqa: B023
             service.kill()
-            service.start()
+            service.start(within_s=60)
         with Client(service.url, service.token) as client:
             ended = client.wait_workflow_run(run.id, timeout=60)
             assert ended.ok, ended.reason
