@@ -22,6 +22,7 @@ from trainmaster.bootstrap.alarms import make_alarms
 from trainmaster.bootstrap.config import Config
 from trainmaster.bootstrap.lock import FolderLock
 from trainmaster.bootstrap.machine import LANE_BACKLOG
+from trainmaster.bootstrap.weights import adopt
 from trainmaster.bus.memory import MemoryBus
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.units import parse_duration
@@ -112,6 +113,7 @@ async def running(config: Config, leave_running: Callable[[], bool] = lambda: Tr
         raise FolderUnusable(f"the data folder {folder} cannot be made: {error.strerror}") from None
     lock = FolderLock(folder)
     lock.take(time.strftime("%H:%M"))
+    adopt(folder)
     credentials = folder / "credentials.json"
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(lock.release)
