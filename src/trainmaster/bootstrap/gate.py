@@ -27,8 +27,9 @@ _CONNECT_S = 1.0
 class Gate:
     """`leader`: address of another process that leads, None if there is none or we lead ourselves.
 
-    `ours`: called before a request is answered here, with True if it is about more than _OWN. A request that never reached the leader is answered
-    here, as is one whose repetition changes nothing; else the caller is told to try again.
+    `ours`: called before a request is answered here, with True if it is about more than _OWN. A request
+    that never reached the leader is answered here, as is one whose repetition changes nothing; else the
+    caller is told to try again.
     """
 
     def __init__(
