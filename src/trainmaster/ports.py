@@ -233,7 +233,8 @@ class Loaded:
 
     `runs`: all workers of every current attempt that has one alive, those that have ended too.
     `log_offsets`: the next byte wanted of each stream whose node may still offer it.
-    `last_seq`: of the last record; `last_task_seq`: the largest `Task.seq` ever given.
+    `last_seq`: of the last record; `last_task_seq`: the largest `Task.seq` ever given. `training`: of live
+    tasks whose worker count may change, the latest reports and records that say how they train.
     """
 
     tasks: list[Task]
@@ -245,6 +246,7 @@ class Loaded:
     last_task_seq: int
     log_offsets: dict[tuple[RunId, Stream], int]
     ended: dict[TaskId, bool]  # of every task a live task depends on and that has ended: did it succeed
+    training: list[tuple[list[Metric], list[Record]]]
     workflow_runs: list[WorkflowRun]  # the live ones, parents before the runs they contain
     parts: dict[WorkflowRunId, list[PartEnd]]  # of each of them, ended or not
     last_run_seq: int

@@ -13,6 +13,7 @@ from trainmaster.domain.cluster import Gauges, Node, NodeState, Quota
 from trainmaster.domain.errors import StoreRefused
 from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.learned import MAX_POINTS
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunState
 from trainmaster.domain.sizing import Done, Worked
@@ -242,6 +243,20 @@ async def test_load_gives_the_present(store: SqlStore) -> None:
     assert {q.user: q for q in loaded.quotas} == {"ann": quota, "bob": Quota(UserName("bob"), None, 7)}
     assert loaded.settings == {"profile": "default", "empty": ""}
     assert (loaded.last_seq, loaded.last_task_seq) == (4, 3)
+
+
+async def test_load_knows_what_tasks_of_changing_size_said(store: SqlStore) -> None:
+    task = make_task(1, TaskState.RUNNING, first_started_at=1.0, min_workers=1, max_workers=2)
+    fixed = make_task(2, TaskState.RUNNING, first_started_at=1.0)
+    metrics = [
+        Metric(RunId(one.id, 1, 0), 1.0 + at, at, {"loss": at}) for one in (task, fixed) for at in range(300)
+    ]
+    kinds = [RecordKind.TASK_ACCEPTED, RecordKind.NODE_JOINED, RecordKind.TASK_REGROUPED]
+    records = [Record(3.0, kind, task.id, 1, detail={"workers": 2}) for kind in kinds]
+    await store.commit(Batch(new_tasks=[task, fixed], metrics=metrics, records=records))
+    [(told, words)] = (await store.load()).training
+    assert told == metrics[300 - MAX_POINTS : 300], "the latest, in order"
+    assert words == [records[0], records[2]]
 
 
 async def test_load_of_nothing(store: SqlStore) -> None:

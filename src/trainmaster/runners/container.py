@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -24,12 +25,14 @@ from trainmaster.runners.container_images import Images
 from trainmaster.runners.container_run import ContainerRun, Pauses, Place, note
 
 _log = logging.getLogger(__name__)
+_UNUSED_S = 86_400.0  # how long a folder for checkpoints may stay empty
 
 
 class ContainerRunner:
     """Starts, watches and stops containers for one node.
 
-    `folder` is the node's; `allowed_roots` are the folders volumes may come from; `cpus` the cores its runs
+    `folder` is the node's; `checkpoints` has one folder for each task that saves its state, default: in the
+    node's; `allowed_roots` are the folders volumes may come from; `cpus` the cores its runs
     may use; `url` the engine, empty for DOCKER_HOST or the usual socket. A pull fails after `pull_silence_s`
     seconds without progress. A run is given back after `engine_wait_s` seconds without an engine, unless it
     may have begun: then its outcome is waited for. At most `at_once` containers are being started at a time.
@@ -41,6 +44,7 @@ class ContainerRunner:
         node: NodeId,
         on_report: Callable[[RunReport], None],
         *,
+        checkpoints: str = "",
         allowed_roots: Sequence[str] = (),
         cpus: Sequence[int] | None = None,
         url: str = "",
@@ -57,6 +61,7 @@ class ContainerRunner:
         engine = ContainerEngine(url)
         self._place = Place(
             folder,
+            checkpoints or f"{folder}/checkpoints",
             node,
             owner,
             engine,
@@ -70,6 +75,7 @@ class ContainerRunner:
         )
 
     async def adopt(self) -> list[RunReport]:
+        _remove_unused(self._place.checkpoints)
         for folder in rundir.each(self._runs_folder):
             run = rundir.spec(folder)
             if run is not None and run.kind == "container" and run.id not in self._runs:
@@ -204,6 +210,20 @@ class ContainerRunner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the container runner failed", exc_info=error)
+
+
+def _remove_unused(checkpoints: str) -> None:
+    """Take away the folders of tasks that began long ago and saved nothing."""
+    try:
+        with os.scandir(checkpoints) as found:
+            old = [one.path for one in found if one.stat().st_mtime < time.time() - _UNUSED_S]
+    except OSError:
+        return
+    for path in old:
+        try:
+            os.rmdir(path)
+        except OSError:  # it is in use
+            continue
 
 
 def _make_files(folder: str) -> None:

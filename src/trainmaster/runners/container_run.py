@@ -37,6 +37,7 @@ class Place:
     """What the runs of one node have in common."""
 
     folder: str
+    checkpoints: str  # has one folder for each task
     node: NodeId
     owner: str
     engine: ContainerEngine
@@ -121,8 +122,11 @@ class ContainerRun:
         self._check_stop()
         run, place = self.spec, self.place
         volumes = [spec.parse_volume(volume, place.roots) for volume in run.volumes]
+        checkpoints = f"{place.checkpoints}/{run.id.task}"
+        os.makedirs(checkpoints, exist_ok=True)
+        os.chmod(checkpoints, 0o777)  # for whatever user the image runs as
         body = spec.create_body(
-            run, place.node, place.owner, volumes, self.folder, cpus=place.cpus, init=place.init
+            run, place.node, place.owner, volumes, self.folder, checkpoints, cpus=place.cpus, init=place.init
         )
         image = await self._unless_stopped(place.images.ensure(run.image))
         await place.images.check_directory(run, image, volumes)

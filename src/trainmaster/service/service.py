@@ -41,12 +41,13 @@ from trainmaster.policies.registry import PROFILES, Profile, named
 from trainmaster.ports import Bus, Clock, Engine, Store
 from trainmaster.scheduler.drains import restore_drained
 from trainmaster.scheduler.explain import Explanation, Fact, explain
+from trainmaster.scheduler.recall import recall
 from trainmaster.scheduler.state import Progress, State, restore
 from trainmaster.service.access import Access
 from trainmaster.service.dispatch import Dispatch
 from trainmaster.service.gauges import GaugeBook
 from trainmaster.service.loop import Loop
-from trainmaster.service.news import News
+from trainmaster.service.news import News, reported
 from trainmaster.service.sizing import Sizing
 from trainmaster.service.workflows import Workflows
 
@@ -112,6 +113,8 @@ class Service:
         restore_drained(self.state, loaded.settings)
         self.sizing.restore(loaded.settings)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
+        for metrics, records in loaded.training:
+            recall(self.state, map(reported, metrics), records)
         news = News(self.loop, self.clock, loaded.log_offsets, self.gauges.note_runs)
         self._jobs = [
             asyncio.create_task(self.loop.run(), name="scheduler loop"),

@@ -9,10 +9,12 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import RunId, TaskId
+from trainmaster.domain.learned import MAX_POINTS
 from trainmaster.domain.lifecycle import ENDED, TaskState
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.task import Task
 from trainmaster.ports import Loaded, Metric, TaskFilter, TokenRow
+from trainmaster.scheduler.recall import RECALLED
 from trainmaster.store import rows, schema, workflows
 from trainmaster.store.writer import short
 
@@ -41,9 +43,27 @@ def load(connection: Connection) -> Loaded:
         last_task_seq=connection.execute(select(func.max(_T.seq))).scalar() or 0,
         log_offsets=_log_offsets(connection),
         ended=_ended_dependencies(connection),
+        training=[
+            _training(connection, task.id)
+            for task in tasks
+            if task.first_started_at is not None and task.spec.min_workers < task.spec.max_workers
+        ],
         workflow_runs=live_runs,
         parts=workflows.parts(connection, [run.id for run in live_runs]),
         last_run_seq=connection.execute(select(func.max(schema.workflow_run.c.seq))).scalar() or 0,
+    )
+
+
+def _training(connection: Connection, task_id: TaskId) -> tuple[list[Metric], list[Record]]:
+    m, e = schema.metric.c, schema.event.c
+    columns = (m.task, m.attempt, m.rank, m.time, m.step, m.metrics)
+    latest = select(*columns).where(m.task == task_id).order_by(m.time.desc(), m.id.desc())
+    said = connection.execute(latest.limit(MAX_POINTS)).all()
+    words = select(schema.event).where(e.task == task_id, e.kind.in_([kind.value for kind in RECALLED]))
+    records = connection.execute(words.order_by(e.seq.desc()).limit(MAX_POINTS)).all()
+    return (
+        [rows.metric_of(row) for row in reversed(said)],
+        [rows.record_of(row)[1] for row in reversed(records)],
     )
 
 

@@ -18,6 +18,8 @@ from torch.autograd import Variable
 
 from trainmaster.train.communicator import Communicator
 
+SUM = 2.0  # of a worker's flag: the sum is not finite; 1: its own gradients are not
+
 
 @dataclass(slots=True)
 class Said:
@@ -71,19 +73,34 @@ class Reduction:
         flat[self._total :] = torch.tensor(
             [said.stop, said.newest, said.idle, *spent, *bad, *have], dtype=flat.dtype
         )
-        if size > 1:
-            link.sum(flat)
+        reduced = size == 1 or self._exchange(link, flat, 3 + size + position)
         tail = flat[self._total :].tolist()
-        present = tail[3 + 2 * size :]
+        flags = tail[3 + size : 3 + 2 * size]
+        if reduced:
+            self._take(grads, views, tail[3 + 2 * size :], copy=size > 1)
+            if not math.isfinite(float(flat[: self._total].sum())):
+                flags[position] += SUM
+        own = [at for at, flag in enumerate(flags) if flag % SUM]
+        # Finite on each, but not in sum: nobody's in particular.
+        return Said(*tail[:3]), tail[3 : 3 + size], own or (list(range(size)) if any(flags) else [])
+
+    def _exchange(self, link: Communicator, flat: torch.Tensor, flag_at: int) -> bool:
+        """Sum `flat`, gradients and the rest, over the members. True if the gradients are the sum now.
+
+        `flag_at`: where in the rest, behind the gradients, this worker says that they are not finite.
+        """
+        link.sum(flat)
+        return True
+
+    def _take(
+        self, grads: list[torch.Tensor | None], views: list[torch.Tensor], present: list[float], copy: bool
+    ) -> None:
+        """Write the sums to the parameters that have a gradient on any member."""
         for parameter, grad, view, count in zip(self._parameters, grads, views, present, strict=True):
             if count and grad is None:
                 parameter.grad = view.to(parameter.dtype, copy=True)
-        if size > 1:
+        if copy:
             _copy([(grad, view) for grad, view in zip(grads, views, strict=True) if grad is not None])
-        worst = [at for at in range(size) if tail[3 + size + at]]
-        if not worst and not math.isfinite(float(flat[: self._total].sum())):
-            worst = list(range(size))  # finite on each, but not in sum
-        return Said(*tail[:3]), tail[3 : 3 + size], worst
 
     def _fill(self, flat: torch.Tensor, grads: list[torch.Tensor | None], weight: float) -> None:
         if not weight:
