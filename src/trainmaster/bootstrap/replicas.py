@@ -129,9 +129,11 @@ class ReplicaProcess:
         jobs: list[asyncio.Task[None]] = []
         try:
             await service.start()
+            postman = Postman(service, self.store.replicas)
+            await postman.open_all()  # before anything with the same key can come in another way
             self._leading = self.service = service
             jobs = [
-                asyncio.create_task(Postman(service, self.store.replicas).run(), name="postman"),
+                asyncio.create_task(postman.run(), name="postman"),
                 asyncio.create_task(self._reload_tokens(service), name="tokens"),
             ]
             await service.ended()

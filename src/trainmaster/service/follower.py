@@ -61,16 +61,16 @@ class Follower(Service):
         Raises InvalidTask, IdempotencyConflict, StoreUnavailable, StoreFull.
         """
         spec = self._checked(spec)
-        if key is not None and (known := await self.store.idempotent(key)) is not None:
-            if known[0] != body_digest:
-                raise _conflict(key, known[1])
-            return await self.task(known[1])
         new = task_id(secrets.randbits(64))
         letter = Letter(new, spec, self.clock.now(), key or "", body_digest)
         kept = await self._letters.put_letter(letter)
-        if kept.task != new and kept.digest != body_digest:
-            raise _conflict(key or "", kept.task)
-        return _as_task(kept)
+        if kept.task == new:
+            return _as_task(kept)
+        if kept.digest != body_digest:
+            raise IdempotencyConflict(
+                f"the idempotency key {key!r} was used for another task, {kept.task}", task=kept.task, key=key
+            )
+        return await self.task(kept.task)
 
     async def submit_many(self, specs: Sequence[TaskSpec]) -> list[TaskId | TrainmasterError]:
         answers: list[TaskId | TrainmasterError] = []
@@ -98,12 +98,6 @@ class Follower(Service):
             if await self._letters.letter(TaskId(text)) is None:
                 raise
             return TaskId(text)
-
-
-def _conflict(key: str, task: TaskId) -> IdempotencyConflict:
-    return IdempotencyConflict(
-        f"the idempotency key {key!r} was used for another task, {task}", task=task, key=key
-    )
 
 
 def _as_task(letter: Letter) -> Task:

@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from trainmaster.domain.errors import Deposed, StoreFull, StoreUnavailable, TrainmasterError
+from trainmaster.domain.errors import StoreFull, StoreUnavailable, TrainmasterError
 from trainmaster.domain.events import TaskSubmitted
 from trainmaster.domain.replica import Letter
 from trainmaster.service.follower import Letters
@@ -25,11 +25,15 @@ class Postman:
         self._service = service
         self._letters = letters
 
+    async def open_all(self) -> None:
+        """Everything there is now. Raises StoreUnavailable, StoreFull."""
+        while found := await self._letters.letters(_AT_ONCE):
+            await asyncio.gather(*(self._open(letter) for letter in found))
+
     async def run(self) -> None:
         while True:
             try:
-                found = await self._letters.letters(_AT_ONCE)
-                await asyncio.gather(*(self._open(letter) for letter in found))
+                await self.open_all()
             except (StoreUnavailable, StoreFull) as error:
                 log.warning("letters wait", error=error.message)
             await asyncio.sleep(LOOK_S)
@@ -37,15 +41,12 @@ class Postman:
     async def _open(self, letter: Letter) -> None:
         """A task of this id, or of this key, is there already if an earlier leader died over the letter."""
         service = self._service
-        try:
-            if await self._known(letter):
-                await self._letters.opened(letter.task, None)
-                return
-            await service.know(letter.spec.after)
-            key = (letter.key, letter.digest, letter.task) if letter.key else None
-            (refusal,) = await service.loop.request([TaskSubmitted(letter.task, letter.spec)], key)
-        except (StoreUnavailable, StoreFull, Deposed):
-            return  # next time
+        if await self._known(letter):
+            await self._letters.opened(letter.task, None)
+            return
+        await service.know(letter.spec.after)
+        key = (letter.key, letter.digest, letter.task) if letter.key else None
+        (refusal,) = await service.loop.request([TaskSubmitted(letter.task, letter.spec)], key)
         await self._letters.opened(letter.task, None if refusal is None else _told(refusal))
 
     async def _known(self, letter: Letter) -> bool:

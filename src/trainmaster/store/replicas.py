@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, select
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.replica import Letter, Replica, Role
 from trainmaster.domain.task import TaskSpec
-from trainmaster.store import rows, schema
+from trainmaster.store import reader, rows, schema
 from trainmaster.store.database import Database
 from trainmaster.store.leases import clock
 from trainmaster.store.writer import short
@@ -67,10 +68,17 @@ class SqlReplicas:
         return await self._database.read(work)
 
     async def put_letter(self, letter: Letter) -> Letter:
-        """Leave it, durably. One with the same key was left before: that one comes back."""
+        """Leave it, durably. If a letter or a task has its key already, that one comes back.
+
+        Waits for commits under way: one of them may be the last of a leader that had this request.
+        """
 
         def work(connection: Connection) -> Letter:
+            connection.execute(select(schema.ledger.c.id).with_for_update())
             if letter.key:
+                known = reader.idempotent(connection, letter.key)
+                if known is not None:
+                    return replace(letter, task=known[1], digest=known[0])
                 row = connection.execute(select(schema.letter).where(_L.name == short(letter.key))).first()
                 if row is not None:
                     return _letter(row)
