@@ -31,7 +31,7 @@ from trainmaster.domain.errors import StoreFull, StoreUnavailable
 from trainmaster.domain.replica import Lease, Replica, Role
 from trainmaster.engines.host import AgentHost
 from trainmaster.engines.hosted import HostedEngine
-from trainmaster.service.follower import Follower
+from trainmaster.service.follower import Follower, Replicated
 from trainmaster.service.postman import Postman
 from trainmaster.service.service import Service
 from trainmaster.store.leases import ALARM, SCHEDULER, SqlLeases
@@ -125,7 +125,8 @@ class ReplicaProcess:
         """One term: until the loop finds that another has followed, or the lease is lost (cancelled)."""
         self.store.lead(token)
         engine = HostedEngine(_socket(self.config), token)
-        service = Service(self.store, engine, MemoryBus(), self.clock, service_options(self.config))
+        options = service_options(self.config)
+        service = Replicated(self.store, self.store.replicas, engine, MemoryBus(), self.clock, options)
         jobs: list[asyncio.Task[None]] = []
         try:
             await service.start()

@@ -15,7 +15,7 @@ from trainmaster.domain.replica import Letter
 from trainmaster.domain.run import RunSpec, Stream
 from trainmaster.domain.task import Task, TaskSpec
 from trainmaster.policies.registry import named
-from trainmaster.ports import Bus, Caps, Clock, Sink, Store
+from trainmaster.ports import Bus, Caps, Clock, Engine, Sink, Store
 from trainmaster.scheduler.state import restore
 from trainmaster.service.service import Service, ServiceOptions
 
@@ -32,14 +32,47 @@ class Letters(Protocol):
     async def opened(self, task: TaskId, refusal: dict[str, Any] | None) -> None: ...
 
 
-class Follower(Service):
+class Replicated(Service):
+    """One of several: it knows of submissions that wait in letters, or were refused out of one."""
+
+    def __init__(
+        self,
+        store: Store,
+        letters: Letters,
+        engine: Engine,
+        bus: Bus,
+        clock: Clock,
+        options: ServiceOptions,
+    ) -> None:
+        super().__init__(store, engine, bus, clock, options)
+        self._letters = letters
+
+    async def task(self, task: TaskId) -> Task:
+        """Raises UnknownTask, and what the leader refused the submission for."""
+        try:
+            return await super().task(task)
+        except UnknownTask:
+            letter = await self._letters.letter(task)
+            if letter is None:
+                raise
+            return _as_task(letter)
+
+    async def resolve(self, text: str) -> TaskId:
+        try:
+            return await super().resolve(text)
+        except UnknownTask:
+            if await self._letters.letter(TaskId(text)) is None:
+                raise
+            return TaskId(text)
+
+
+class Follower(Replicated):
     """The present as the store has it when `start` is called. It decides nothing, and nothing runs in it."""
 
     def __init__(
         self, store: Store, letters: Letters, bus: Bus, clock: Clock, options: ServiceOptions
     ) -> None:
-        super().__init__(store, _NoNodes(), bus, clock, options)
-        self._letters = letters
+        super().__init__(store, letters, _NoNodes(), bus, clock, options)
         self.loop.trouble = NoLeader("nobody leads at the moment")
 
     async def start(self) -> None:
@@ -80,24 +113,6 @@ class Follower(Service):
             except TrainmasterError as error:
                 answers.append(error)
         return answers
-
-    async def task(self, task: TaskId) -> Task:
-        """Raises UnknownTask, and what the leader refused the submission for."""
-        try:
-            return await super().task(task)
-        except UnknownTask:
-            letter = await self._letters.letter(task)
-            if letter is None:
-                raise
-            return _as_task(letter)
-
-    async def resolve(self, text: str) -> TaskId:
-        try:
-            return await super().resolve(text)
-        except UnknownTask:
-            if await self._letters.letter(TaskId(text)) is None:
-                raise
-            return TaskId(text)
 
 
 def _as_task(letter: Letter) -> Task:
