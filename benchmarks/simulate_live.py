@@ -102,7 +102,8 @@ def calibrate(client: Client, folder: Path) -> Costs:
     """What beginning costs: of a sleep, and of trainings alone, of which the second starts warm as later ones
     do."""
     rigid = client.wait(client.submit(command=["sleep", "0.2"], cpus=0.5).id, timeout=60)
-    assert rigid.started_at is not None
+    (run,) = client.runs(rigid.id)
+    start = max((run.started_at or 0.0) - rigid.submitted_at, 0.0)
     ready = 0.0
     for _ in range(2):
         task = submit(client, folder, Job(0.0, 6.0, 2, 1.0))
@@ -110,7 +111,6 @@ def calibrate(client: Client, folder: Path) -> Costs:
         begun = [event.time for event in client.events(task) if event.kind == "task-regrouped"]
         started = [run.started_at for run in client.runs(task) if run.started_at is not None]
         ready = min(begun) - min(started)
-    start = max(rigid.started_at - rigid.submitted_at, 0.0)
     return Costs(start_s=start, ready_s=ready, regroup_s=0.07, report_s=5.0)
 
 

@@ -14,6 +14,7 @@ from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.task import Elasticity, TaskSpec
 from trainmaster.domain.units import Resources
+from trainmaster.policies.allotment.pollux import Pollux
 from trainmaster.policies.registry import ALLOTMENTS, ORDERINGS, PLACEMENTS, Profile, build
 from trainmaster.scheduler import invariants
 from trainmaster.scheduler.state import Limits, Outcome
@@ -98,6 +99,8 @@ def simulation(
         start_s=0.5, restart_s=2, ready_s=0.5, regroup_s=0.1, stop_s=0.3, checkpoint_s=5, report_s=10
     )
     policies = build(profile)
+    if profile.allotment == "pollux":  # a search as long as in earnest would take most of the time
+        policies = replace(policies, allotment=Pollux(population=20, generations=5))
     watched = Watched()
     made = Simulation(
         Scenario(

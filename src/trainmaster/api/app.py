@@ -15,6 +15,7 @@ from trainmaster.api import (
     problems,
     services,
     tasks,
+    triggers,
     whatif,
     workflows,
 )
@@ -56,6 +57,7 @@ def make_app(
     app.include_router(logs.router)
     app.include_router(cluster.router)
     app.include_router(forecast.router)
+    app.include_router(triggers.router)
     app.include_router(alarms.router)
     app.include_router(services.router)
     app.include_router(workflows.router)

@@ -53,7 +53,9 @@ def simulate(
     pace: Annotated[float, typer.Option(help="Speed in one.", rich_help_panel=_FAULTS)] = 0.5,
     checkpoint: Annotated[
         float,
-        typer.Option(help="Seconds between checkpoints: what a loss may cost.", rich_help_panel=_FAULTS),
+        typer.Option(
+            help="Seconds between checkpoints, what a loss may cost; 0: nothing.", rich_help_panel=_FAULTS
+        ),
     ] = 0.0,
     gantt: Annotated[
         Path | None, typer.Option(help="Draw the run into this file: .svg, or .html with the figures.")

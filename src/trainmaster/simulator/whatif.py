@@ -19,7 +19,7 @@ from trainmaster.domain.task import LOCAL_USER, Task
 from trainmaster.policies.registry import Profile, build
 from trainmaster.ports import Metric, Past
 from trainmaster.scheduler.state import Limits
-from trainmaster.simulator.errors import EmptyHistory, Stalled
+from trainmaster.simulator.errors import BadSetting, EmptyHistory, Stalled
 from trainmaster.simulator.loop import Arrival, Scenario, Simulation
 from trainmaster.simulator.report import Quantiles, Report
 from trainmaster.simulator.workload.history import Workload, history
@@ -113,11 +113,13 @@ class _Way:
 
 
 def ask(question: Question) -> Answer:
-    """Raises EmptyHistory."""
+    """Raises EmptyHistory, BadSetting."""
     workload = _workload(question)
     if not workload.arrivals:
         raise EmptyHistory(question.until - question.since, workload.left_out.total())
     cluster = [_fresh(node) for node in question.cluster if node.state is not NodeState.GONE]
+    if not cluster:
+        raise BadSetting("nodes", 0, "at least one node, to run on or to copy")
     changed = sized(cluster, question.nodes if question.nodes is not None else len(cluster))
     ways = [
         _as_it_was(question, workload, len(cluster)),

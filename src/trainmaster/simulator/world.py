@@ -34,8 +34,7 @@ class Costs:
     which also load a checkpoint; `ready_s`: from running to ready for a group; `regroup_s`: training pauses
     so long at each change of a group; `stop_s`: from the order to the end of a run; `checkpoint_s`: seconds
     between checkpoints, which is the most that a lost node can cost; 0 loses nothing. `report_s`: seconds
-    between
-    progress reports; 0: none but at milestones; None: none at all."""
+    between progress reports; 0: none but at milestones; None: none at all."""
 
     start_s: float = 0.0
     restart_s: float = 0.0
@@ -160,6 +159,7 @@ class World:
         attempt.runs[run.id.rank] = command.node
         self.usage.take(command.node, run.resources, now)
         delay = self._costs.start_s if attempt.number == 1 else self._costs.restart_s
+        delay = max(delay, run.not_before - now)
         if attempt.size == len(attempt.runs) and not attempt.starting:
             attempt.starting = True
             self._at(now + delay, self._begin, attempt, now + delay)

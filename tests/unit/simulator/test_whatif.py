@@ -14,7 +14,7 @@ from trainmaster.domain.task import Elasticity
 from trainmaster.domain.units import Resources
 from trainmaster.policies.registry import PROFILES
 from trainmaster.ports import Metric, Past
-from trainmaster.simulator.errors import EmptyHistory
+from trainmaster.simulator.errors import BadSetting, EmptyHistory
 from trainmaster.simulator.whatif import Question, ask, sized
 from trainmaster.simulator.workload.history import history
 
@@ -133,6 +133,8 @@ def test_nothing_to_replay_is_said() -> None:
     never = Past(make_task(3, TaskState.CANCELLED, submitted_at=130.0, ended_at=140.0), ())
     with pytest.raises(EmptyHistory, match="1 were there, but never started"):
         ask(question([never]))
+    with pytest.raises(BadSetting, match="nodes"):
+        ask(question([past(1, 110.0, 120.0, 130.0)], cluster=[], nodes=3))
 
 
 def test_a_larger_cluster_has_copies_of_the_nodes_there_are() -> None:

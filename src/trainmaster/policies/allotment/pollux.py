@@ -86,6 +86,8 @@ class _Search:
         )
         free = budget.free
         self.free = np.array([free.cpu_m, free.memory, free.gpus, free.lanes], dtype=float)
+        asked = self.needs.any(axis=0)  # nothing is looked at that nobody asks for
+        self.needs, self.free = self.needs[:, asked], self.free[asked]
         places = sum(budget.spare(claim) for claim in claims)
         share = max(
             min(max(budget.spare(c) for c in claims) + int(self.floor.sum()), places) // len(claims), 1
@@ -152,7 +154,7 @@ class _Search:
         used = np.cumsum(wanted[:, :, None] * needs, axis=1) - wanted[:, :, None] * needs
         left = np.maximum(self.free - used, 0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            fits = np.where(needs > 0, left // needs, np.inf).min(axis=2)
+            fits = np.where(needs > 0, left // needs, np.inf).min(axis=2, initial=np.inf)
         kept = np.minimum(wanted, fits).astype(schemes.dtype)
         extra = np.empty_like(kept)
         np.put_along_axis(extra, order, kept, axis=1)
