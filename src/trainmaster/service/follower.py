@@ -82,6 +82,7 @@ class Follower(Replicated):
         if profile in self.state.profiles:
             self.state.policies = named(profile, self.state.profiles)
         self.sizing.restore(loaded.settings)
+        self.state.triggers.restore(loaded.triggers, loaded.waiting, self.state.limits.lead_s)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
         self.state.nodes.update({node.id: node for node in loaded.nodes})
 

@@ -15,6 +15,7 @@ from trainmaster.domain.alarm import (
     ChannelKind,
     Happened,
     Idle,
+    Late,
     Notice,
     Rule,
     Send,
@@ -160,6 +161,22 @@ class SqlAlarms:
             return tuple(Idle(r.id, r.name, r.owner, max(r.started_at, r.latest or 0.0)) for r in found)
 
         return await self._database.read(work)
+
+    async def late(self, since: float, now: float, more_than_s: float) -> tuple[Late, ...]:
+        """Firings decided on since a time whose task began, or has not yet, so much after it was due."""
+        f, t, r = schema.firing.c, schema.task.c, schema.time_trigger.c
+        late_s = func.coalesce(t.first_started_at, t.ended_at, now) - f.due_ms / 1000.0
+        query = (
+            select(func.coalesce(r.name, f.trigger_id), f.due_ms / 1000.0, late_s)
+            .join(schema.task, t.id == f.task)
+            .outerjoin(schema.time_trigger, r.id == f.trigger_id)
+            .where(f.decided_at >= since, f.cause == "schedule", late_s > more_than_s)
+            .order_by(late_s.desc(), f.trigger_id, f.due_ms)
+            .limit(_IDLE)
+        )
+        return await self._database.read(
+            lambda c: tuple(Late(name, float(due), float(late)) for name, due, late in c.execute(query))
+        )
 
     # --- alarms --------------------------------------------------------------------------------------------
 
