@@ -316,6 +316,10 @@ def set_forecast(knobs: Mapping[str, Any]) -> Call[types.Forecast]:
     return Call("PUT", "/v1/forecast", _one(types.Forecast), json=dict(knobs))
 
 
+def services() -> Call[types.Services]:
+    return Call("GET", "/v1/services", _one(types.Services))
+
+
 def alarms(all: bool, limit: int, before: str | None) -> Call[types.AlarmPage]:
     params = _params(all=all or None, limit=limit, before=before)
     return Call("GET", "/v1/alarms", _one(types.AlarmPage), params)

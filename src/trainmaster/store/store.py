@@ -37,6 +37,7 @@ from trainmaster.store import (
 )
 from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
+from trainmaster.store.replicas import SqlReplicas
 from trainmaster.store.writer import Writer
 
 # Ended tasks remembered to have their whole log stored.
@@ -58,6 +59,7 @@ class SqlStore:
         self._writer = Writer(self._database.dialect)
         self._complete: dict[TaskId, None] = {}
         self.alarms = SqlAlarms(self._database)
+        self.replicas = SqlReplicas(self._database)
 
     async def open(self) -> None:
         """Connect, and migrate to the newest schema."""
@@ -66,6 +68,10 @@ class SqlStore:
 
     async def close(self) -> None:
         await self._database.close()
+
+    def lead(self, token: int) -> None:
+        """From now on `commit` raises Deposed once another leader has taken the scheduler's lease."""
+        self._writer.token = token
 
     async def commit(self, batch: Batch) -> int:
         """Store the whole batch or nothing, durably. Returns the sequence number of its last record.
