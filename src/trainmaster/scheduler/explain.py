@@ -58,6 +58,8 @@ def _blocked(state: State, task: Task, now: float) -> Explanation:
 def _waiting(state: State, task: Task, now: float) -> Explanation:
     spec, room = task.spec, Room(state)
     facts = [Fact("needs", _needs(task))]
+    if spec.part is not None:
+        facts.append(Fact("workflow", f"stage {spec.part.stage} of {spec.part.run}"))
     able = [room.views[at] for at in sorted(room.able(task))]
     fitting = room.fitting(task)
     blocking = "order"
