@@ -3,24 +3,38 @@
 Two situations: the *burst* that fills the empty cluster, and the *steady* state: one task ends at a time and
 the freed room is filled. Reported per step: p50, p99, max in milliseconds of CPU
 (a step does nothing but compute, and shared machines would add their neighbours' time to a wall clock).
-Usage: python -m benchmarks.cycle [--queued 100000] [--nodes 1000]
+With `--elastic`: that many elastic groups whose speeds are measured, on all nodes, under each allotment
+policy. Counted are the steps in which it decides: half of all have reported, a task ends, another comes,
+workers join.
+Usage: python -m benchmarks.cycle [--queued 100000] [--nodes 1000] [--elastic 100 [--gpus 8] [--profile NAME]]
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
+import pstats
 import random
 import time
 
 from trainmaster.domain.cluster import Node
-from trainmaster.domain.events import NodeJoined, RunReported, TaskSubmitted
-from trainmaster.domain.ids import NodeId, TaskId, UserName
+from trainmaster.domain.commands import Command, Launch, Regroup
+from trainmaster.domain.events import (
+    Event,
+    NodeJoined,
+    ProgressReported,
+    RunReported,
+    TaskSubmitted,
+    WorkerJoined,
+    WorkerReady,
+)
+from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.run import Exit, RunReport, RunState
 from trainmaster.domain.task import TaskSpec, Urgency
 from trainmaster.domain.units import Resources
-from trainmaster.policies.registry import Profile, build
-from trainmaster.scheduler.state import State
+from trainmaster.policies.registry import ALLOTMENTS, Profile, build
+from trainmaster.scheduler.state import Limits, State
 from trainmaster.scheduler.step import step
 from trainmaster.telemetry.memory import settle_collector
 
@@ -97,11 +111,111 @@ def measure(ordering: str, queued: int, nodes: int, seed: int = 0) -> dict[str, 
     }
 
 
+# --- elastic ------------------------------------------------------------------------------------------------
+
+
+class Groups:
+    """Nodes and training that answer at once: a launched worker is ready, a planned one joins."""
+
+    def __init__(self, state: State, seed: int) -> None:
+        self.state, self.rng = state, random.Random(seed)
+        self.now = 1.0
+        self.asked: list[float] = []  # seconds of the steps in which the policy was asked
+        self.serial: dict[TaskId, float] = {}
+
+    def step(self, events: list[Event]) -> None:
+        while True:
+            self.now += 0.01
+            due = self.state.allot_due or bool(events)
+            before = self.state.decisions
+            began = time.process_time()
+            out = step(self.state, events, self.now)
+            seconds = time.process_time() - began
+            if due and self.state.decisions > before:
+                self.asked.append(seconds)
+            events = [event for command in out.commands for event in self.answer(command)]
+            if not events and not out.again:
+                return
+
+    def answer(self, command: Command) -> list[Event]:
+        if isinstance(command, Launch):
+            run = command.run.id
+            report = RunReport(run, RunState.RUNNING, started_at=self.now)
+            return [RunReported(command.node, report), WorkerReady(run, f"{command.node}:{run.rank}")]
+        if isinstance(command, Regroup):
+            if command.run.rank in command.plan.members:
+                return [WorkerJoined(command.run, command.plan.generation, 0.0)]
+            return [RunReported(command.node, RunReport(command.run, RunState.EXITED, 0, self.now, Exit(0)))]
+        return []
+
+    def report(self, task: TaskId, step_: float) -> Event:
+        """Speeds by Amdahl's law with the task's own serial share, and noise of 2 %."""
+        serial = self.serial.setdefault(task, self.rng.uniform(0.005, 0.1))
+        workers = self.state.tasks[task].workers
+        rate = workers / (1 + serial * (workers - 1)) * self.rng.uniform(0.98, 1.02)
+        metrics = {"samples_s": 100 * rate, "loss": 1 / (1 + step_ / 500) + 0.1}
+        return ProgressReported(RunId(task, self.state.tasks[task].attempt, 0), self.now, step_, metrics)
+
+    def end(self, task: TaskId) -> list[Event]:
+        runs = self.state.runs[task].values()
+        return [RunReported(r.node, RunReport(r.id, RunState.EXITED, 0, self.now, Exit(0))) for r in runs]
+
+
+def measure_elastic(
+    allotment: str, tasks: int, nodes: int, gpus: int, rounds: int = 60, seed: int = 0
+) -> dict[str, object]:
+    state = State(limits=Limits(resize_cooldown_s=0))
+    state.policies = build(Profile("benchmark", "fcfs", allotment, "least_loaded", "none"))
+    settle_collector()
+    capacity = Resources(cpu_m=32_000, memory=128 * GB, gpus=8)
+    world = Groups(state, seed)
+    world.step([NodeJoined(Node(NodeId(f"n{i:04d}"), capacity)) for i in range(nodes)])
+    spec = TaskSpec(
+        "train", command=("python", "train.py"), resources=Resources(cpu_m=1000, gpus=gpus), max_workers=128
+    )
+    count = tasks
+    world.step([TaskSubmitted(TaskId(f"t-{i:07d}"), spec) for i in range(tasks)])
+    for turn in range(1, rounds + 1):
+        live = list(state.elastic)
+        if turn == 6:
+            world.asked.clear()  # by now every task has been seen with several counts
+        world.step([world.report(task, 100.0 * turn) for task in world.rng.sample(live, len(live) // 2)])
+        count += 1
+        world.step(world.end(world.rng.choice(live)))
+        world.step([TaskSubmitted(TaskId(f"t-{count:07d}"), spec)])
+    return {
+        "decisions": len(world.asked),
+        "workers": sum(task.workers for task in state.elastic.values()),
+        "ms": quantiles(world.asked),
+    }
+
+
+def elastic(options: argparse.Namespace) -> None:
+    """One line for each policy. `pollux` searches for a tenth of a second by design: few decisions do."""
+    for name in [options.profile] if options.profile else sorted(set(ALLOTMENTS) - {"fixed", "tiresias"}):
+        profiler = cProfile.Profile()
+        if options.profile:
+            profiler.enable()
+        rounds = 12 if name == "pollux" else 50
+        found = measure_elastic(name, options.elastic, options.nodes, options.gpus, rounds)
+        if options.profile:
+            profiler.disable()
+            pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+        told = {"benchmark": "cycle --elastic", "limit_p99_ms": 10, "allotment": name, **found}
+        print(json.dumps(told), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--queued", type=int, default=100_000)
     parser.add_argument("--nodes", type=int, default=1_000)
+    parser.add_argument("--elastic", type=int, default=0, help="so many elastic tasks instead")
+    parser.add_argument("--gpus", type=int, default=8, help="of each of their workers; a node has 8")
+    parser.add_argument("--profile", help="only this allotment policy, and where its time goes")
     options = parser.parse_args()
+    if options.elastic:
+        elastic(options)
+        return
     result = {
         ordering: measure(ordering, options.queued, options.nodes)
         for ordering in ("fcfs", "priority", "multi_queue", "sjf", "backfill")

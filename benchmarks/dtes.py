@@ -17,20 +17,20 @@ groups (root).
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import os
 import random
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
 from tests.live import Live, wait_until
+
+from benchmarks.quotas import limited
 
 PAPER = {"with DTES": (786, 2424, 4309), "without": (1031, 3217, 5610)}
 PROFILE = {"ordering": "priority", "allotment": "fixed", "preemption": "none"}  # as the profile `dtes`
@@ -38,48 +38,7 @@ PLACEMENTS = ("least_loaded", "random", "round_robin")
 EPOCHS = {1: 280, 2: 480, 3: 580}  # CPU seconds alone in the paper's proportions, 1 : 3.1 : 5.5
 CORES = 1.75  # what the nodes divide; the rest of two cores is left to the service and its clients
 EVERY_S = 2.5  # mean time between arrivals: about 55 % of what the nodes could do
-PERIOD_US = 100_000  # of a control group's CPU limit
 ROOT = Path(__file__).parents[1]
-
-
-@contextlib.contextmanager
-def confined(shares: Sequence[float]) -> Iterator[Path]:
-    """A folder with one control group per node, each held to its share of `CORES`.
-
-    Raises SystemExit where this process may not make control groups.
-    """
-    first = Path("/sys/fs/cgroup/cpu") if Path("/sys/fs/cgroup/cpu").is_dir() else Path("/sys/fs/cgroup")
-    parent = first / f"trainmaster-dtes-{os.getpid()}"
-    groups = [parent / f"node-{number}" for number in range(1, len(shares) + 1)]
-    try:
-        try:
-            parent.mkdir()
-            if (first / "cgroup.controllers").exists():  # version 2
-                for above in (first, parent):
-                    (above / "cgroup.subtree_control").write_text("+cpu")
-            for group, share in zip(groups, shares, strict=True):
-                group.mkdir()
-                quota = round(PERIOD_US * CORES * share / sum(shares))
-                if (group / "cpu.max").exists():
-                    (group / "cpu.max").write_text(f"{quota} {PERIOD_US}")
-                else:
-                    (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
-                    (group / "cpu.cfs_quota_us").write_text(str(quota))
-        except OSError as error:
-            raise SystemExit(f"cannot limit the CPU of a control group ({error}): run this as root") from None
-        yield parent
-    finally:
-        for group in (*groups, parent):
-            if group.is_dir():
-                wait_until(lambda group=group: _removed(group), f"{group} is empty")
-
-
-def _removed(group: Path) -> bool:
-    try:
-        group.rmdir()
-    except OSError:
-        return False
-    return True
 
 
 def arrivals(seed: int, each: int) -> list[tuple[float, int]]:
@@ -149,7 +108,8 @@ class Bench:
 
 def measure(rounds: int, each: int, shares: Sequence[float]) -> list[dict[str, object]]:
     records = []
-    with tempfile.TemporaryDirectory() as folder, confined(shares) as groups:
+    cores = {f"node-{at}": CORES * share / sum(shares) for at, share in enumerate(shares, 1)}
+    with tempfile.TemporaryDirectory() as folder, limited(cores) as groups:
         digits = Path(folder) / "digits.npz"
         data = load_digits()
         np.savez(digits, x=(data.data / 16).astype(np.float32), y=data.target)

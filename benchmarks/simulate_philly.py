@@ -1,7 +1,7 @@
 """82,248 Philly jobs, rigid, in virtual time: wall seconds, events per second, peak memory.
 
 Usage: python -m benchmarks.simulate_philly [--ordering backfill] [--nodes 312] [--profile]
-Needs the traces (TRAINMASTER_DATA names the data folder).
+Needs the traces (TRAINMASTER_TEST_DATA names the data folder).
 """
 
 from __future__ import annotations

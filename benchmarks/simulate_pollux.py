@@ -20,6 +20,7 @@ from trainmaster.domain.task import Elasticity
 from trainmaster.domain.units import Resources
 from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput
 from trainmaster.policies.allotment.optimus import Optimus
+from trainmaster.policies.allotment.pollux import Pollux
 from trainmaster.policies.allotment.tiresias import Tiresias
 from trainmaster.policies.base import Allotment
 from trainmaster.policies.registry import Profile, build
@@ -37,6 +38,7 @@ def entries() -> dict[str, tuple[Allotment, dict[str, object], str]]:
     return {
         "tiresias": (Tiresias(), {"mode": pollux.RIGID, "tells": STEPS}, "tiresias"),
         "optimus": (Optimus(), {"mode": pollux.BATCH, "tells": STEPS, "remaining": True}, "optimus"),
+        "pollux": (Pollux(), {"tells": GOODPUT}, "pollux"),
         "marginal_goodput": (MarginalGoodput(), {"tells": GOODPUT}, "pollux"),
         "marginal_goodput + lengths": (
             MarginalGoodput(oracle=True), {"tells": GOODPUT, "remaining": True}, "pollux",
@@ -63,12 +65,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workloads", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6])
     parser.add_argument("--engine", choices=("rounds", "step"), default="rounds")
+    parser.add_argument("--policies", nargs="+", default=list(entries()), choices=list(entries()))
     options = parser.parse_args()
     applications = Applications(traces() / "pollux/traces")
     for number in options.workloads:  # read the curves: that is not simulation
         list(pollux.pollux(traces() / f"pollux/workloads/workload-{number}.csv", applications))
     found = []
-    for name, (policy, how, peer) in entries().items():
+    for name in options.policies:
+        policy, how, peer = entries()[name]
         published = json.loads((traces() / f"pollux/published/{peer}-1.0.json").read_text())["jcts"]
         for number in options.workloads:
             path = traces() / f"pollux/workloads/workload-{number}.csv"

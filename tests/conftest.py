@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -25,7 +26,8 @@ PROBES: dict[str, Callable[[], bool]] = {
 
 __all__ = ["docker_engine"]  # a fixture of its own file
 
-_missing: set[str] = set()
+FORBIDDEN = "TRAINMASTER_TEST_ALL"
+"""With this variable set nothing may be skipped, but for data that lie beside the repository, not in it."""
 
 # The gate tries the same examples every time; everybody else's runs look for new ones.
 hypothesis.settings.register_profile("gate", derandomize=True)
@@ -34,23 +36,37 @@ if os.environ.get("CI"):
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs a component this machine lacks; with TRAINMASTER_TEST_ALL set, fail instead."""
+    """Skip what needs a component this machine lacks."""
     for mark in item.iter_markers("needs"):
         for component in mark.args:
             probe = PROBES.get(component)
             if probe is None:
                 pytest.fail(f"no probe for the component {component!r} in tests/conftest.py")
             if probe():
-                _missing.add(component)
-                if os.environ.get("TRAINMASTER_TEST_ALL"):
-                    pytest.fail(f"{component} is not installed, and TRAINMASTER_TEST_ALL forbids skips")
-                pytest.skip(f"needs {component}")
+                pytest.skip(f"{component} is not installed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where skips are forbidden, a skipped test has failed."""
+    report = yield
+    if report.skipped and os.environ.get(FORBIDDEN) and "TRAINMASTER_TEST_DATA" not in _reason(report):
+        report.outcome = "failed"
+        report.longrepr = f"{_reason(report)}, and {FORBIDDEN} forbids skips"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _missing:
-        terminalreporter.section("missing components")
-        terminalreporter.line("their tests were skipped: " + ", ".join(sorted(_missing)))
+    skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", ()))
+    if skipped:
+        terminalreporter.section("what was missing, and the tests skipped for it")
+        for reason, count in sorted(skipped.items()):
+            terminalreporter.line(f"{count:>5}  {reason}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped."""
+    return report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else ""
 
 
 def _serve(kind: type[Server]) -> Iterator[Server]:

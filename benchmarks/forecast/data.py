@@ -18,13 +18,13 @@ DAY = 86400.0
 
 def folder() -> Path:
     """The folder with the series; raises FileNotFoundError naming the remedy."""
-    candidates = [Path(os.environ["TRAINMASTER_DATA"])] if "TRAINMASTER_DATA" in os.environ else []
+    candidates = [Path(os.environ["TRAINMASTER_TEST_DATA"])] if "TRAINMASTER_TEST_DATA" in os.environ else []
     candidates += [ROOT.parent / "shared" / "data", ROOT.parent.parent / "shared" / "data"]
     for base in candidates:
         for place in (base / "forecast", base):
             if (place / "A5M.csv").exists():
                 return place
-    raise FileNotFoundError("no demand series: let TRAINMASTER_DATA be the folder with forecast/A5M.csv")
+    raise FileNotFoundError("no demand series: let TRAINMASTER_TEST_DATA be the folder with forecast/A5M.csv")
 
 
 def column(name: str) -> np.ndarray:

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 from trainmaster.domain.cluster import Gauges, Node, Quota
 from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import NodeId, RunId, TaskId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName, WorkflowRunId
 from trainmaster.domain.run import LogChunk, Run, RunGauge, RunReport, RunSpec, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
+from trainmaster.domain.workflow import WorkflowSpec
+from trainmaster.domain.workflow_run import PartEnd, WorkflowRun
 
 
 class Clock(Protocol):
@@ -185,6 +187,17 @@ class Metric:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A task of the history: as it is stored, the runs of all its attempts, how many generations its groups
+    had (0: its workers never formed one), and whether it ever reported progress."""
+
+    task: Task
+    runs: tuple[Run, ...]
+    generations: int = 0
+    reported: bool = False
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything one scheduler step (and the news that came with it) changes; stored in one transaction.
@@ -205,11 +218,12 @@ class Batch:
     logs: list[LogChunk] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
     idempotency: list[tuple[str, str, TaskId]] = field(default_factory=list)  # key, body digest, task
+    workflow_runs: list[WorkflowRun] = field(default_factory=list)
 
     def empty(self) -> bool:
         return not (
             self.new_tasks or self.tasks or self.runs or self.records or self.nodes or self.quotas
-            or self.settings or self.logs or self.metrics or self.idempotency
+            or self.settings or self.logs or self.metrics or self.idempotency or self.workflow_runs
         )  # fmt: skip
 
 
@@ -219,7 +233,8 @@ class Loaded:
 
     `runs`: all workers of every current attempt that has one alive, those that have ended too.
     `log_offsets`: the next byte wanted of each stream whose node may still offer it.
-    `last_seq`: of the last record; `last_task_seq`: the largest `Task.seq` ever given.
+    `last_seq`: of the last record; `last_task_seq`: the largest `Task.seq` ever given. `training`: of live
+    tasks whose worker count may change, the latest reports and records that say how they train.
     """
 
     tasks: list[Task]
@@ -231,6 +246,10 @@ class Loaded:
     last_task_seq: int
     log_offsets: dict[tuple[RunId, Stream], int]
     ended: dict[TaskId, bool]  # of every task a live task depends on and that has ended: did it succeed
+    training: list[tuple[list[Metric], list[Record]]]
+    workflow_runs: list[WorkflowRun]  # the live ones, parents before the runs they contain
+    parts: dict[WorkflowRunId, list[PartEnd]]  # of each of them, ended or not
+    last_run_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +261,18 @@ class TaskFilter:
     text: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRow:
+    """A version of a workflow. `versions`: how many there are of it."""
+
+    name: str
+    version: int
+    owner: UserName
+    created_at: float
+    spec: WorkflowSpec
+    versions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +403,45 @@ class Store(Protocol):
 
         Of each worker at most `most_s` seconds count.
         """
+        ...
+
+    async def past(self, since: float, until: float, limit: int) -> list[Past]:
+        """The tasks that were there at some time in [since, until), in order of submission; of more than
+        `limit` the newest."""
+        ...
+
+    async def put_workflow(self, spec: WorkflowSpec, owner: UserName, now: float) -> int:
+        """Store a version and answer with its number; that of the latest if it says the same."""
+        ...
+
+    async def workflow(self, name: str, version: int | None = None) -> WorkflowRow | None:
+        """A version, by default the latest."""
+        ...
+
+    async def workflows(self, name: str | None = None) -> list[WorkflowRow]:
+        """The latest version of every workflow by name; with `name` every version of it, newest first."""
+        ...
+
+    async def workflow_run(self, run: str) -> WorkflowRun | None: ...
+
+    async def find_workflow_runs(self, prefix: str) -> list[WorkflowRunId]:
+        """At most 10 ids that start with `prefix`."""
+        ...
+
+    async def workflow_runs(
+        self, workflow: str | None, states: Sequence[str], limit: int, before: int | None = None
+    ) -> tuple[list[WorkflowRun], int | None]:
+        """Newest first, those inside others left out. `before` is the cursor of the last page."""
+        ...
+
+    async def parts(self, run: WorkflowRunId, stage: str | None = None) -> list[PartEnd]:
+        """Of all rounds and of all stages or one, in the order of submission; those that are runs of other
+        workflows last."""
+        ...
+
+    async def durations(self, workflow: str, runs: int) -> dict[str, tuple[float, int]]:
+        """Of each stage the mean seconds one of its tasks took when it succeeded, and how many did, over the
+        latest `runs` runs of a workflow."""
         ...
 
     async def idempotent(self, key: str) -> tuple[str, TaskId] | None: ...

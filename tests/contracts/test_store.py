@@ -13,12 +13,13 @@ from trainmaster.domain.cluster import Gauges, Node, NodeState, Quota
 from trainmaster.domain.errors import StoreRefused
 from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.learned import MAX_POINTS
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunState
 from trainmaster.domain.sizing import Done, Worked
 from trainmaster.domain.task import Intent, Retry, Task, TaskKind, Urgency
 from trainmaster.domain.units import Resources
-from trainmaster.ports import Batch, Metric, TaskFilter, TokenRow
+from trainmaster.ports import Batch, Metric, Past, TaskFilter, TokenRow
 from trainmaster.store import SqlStore
 
 NASTY = "naïve 任务 🚂 'quoted' \"double\" back\\slash %s %d ; -- \t\n end"
@@ -244,6 +245,20 @@ async def test_load_gives_the_present(store: SqlStore) -> None:
     assert (loaded.last_seq, loaded.last_task_seq) == (4, 3)
 
 
+async def test_load_knows_what_tasks_of_changing_size_said(store: SqlStore) -> None:
+    task = make_task(1, TaskState.RUNNING, first_started_at=1.0, min_workers=1, max_workers=2)
+    fixed = make_task(2, TaskState.RUNNING, first_started_at=1.0)
+    metrics = [
+        Metric(RunId(one.id, 1, 0), 1.0 + at, at, {"loss": at}) for one in (task, fixed) for at in range(300)
+    ]
+    kinds = [RecordKind.TASK_ACCEPTED, RecordKind.NODE_JOINED, RecordKind.TASK_REGROUPED]
+    records = [Record(3.0, kind, task.id, 1, detail={"workers": 2}) for kind in kinds]
+    await store.commit(Batch(new_tasks=[task, fixed], metrics=metrics, records=records))
+    [(told, words)] = (await store.load()).training
+    assert told == metrics[300 - MAX_POINTS : 300], "the latest, in order"
+    assert words == [records[0], records[2]]
+
+
 async def test_load_of_nothing(store: SqlStore) -> None:
     loaded = await store.load()
     assert (loaded.tasks, loaded.runs, loaded.last_seq, loaded.last_task_seq) == ([], [], 0, 0)
@@ -415,7 +430,7 @@ async def test_expire_takes_old_ended_tasks_with_all_they_own(store: SqlStore) -
         )
     )
     done = await store.expire(tasks_before=50.0, records_before=0.0, logs_before=0.0, limit=10)
-    assert done == {"tasks": 1, "records": 0, "logs": 0}
+    assert done == {"tasks": 1, "runs": 0, "records": 0, "logs": 0}
     assert await store.task(old.id) is None
     assert await store.runs(old.id) == []
     assert await store.records(task=old.id) == []
@@ -487,3 +502,22 @@ async def test_work_done_is_summed_by_shape_over_all_attempts(store: SqlStore) -
     assert found.tasks == 2
     assert set(found.done) == {Done(small, 2, 35.0), Done(large, 1, 60.0)}
     assert await store.worked(300.0, 400.0, 60.0) == Worked(0)
+
+
+async def test_past_tasks_come_with_their_runs_and_what_they_said(store: SqlStore) -> None:
+    old = make_task(1, TaskState.SUCCEEDED, submitted_at=10.0, ended_at=99.0)
+    across = make_task(2, TaskState.SUCCEEDED, submitted_at=50.0, ended_at=100.0, max_workers=4)
+    live = make_task(3, TaskState.RUNNING, submitted_at=150.0, max_workers=2)
+    later = make_task(4, TaskState.QUEUED, submitted_at=200.0)
+    runs = [ended_run(across.id, 2), ended_run(across.id, 1), make_run(live.id), ended_run(old.id)]
+    groups = [Record(60.0 + n, RecordKind.TASK_REGROUPED, across.id) for n in range(3)]
+    said = [Metric(RunId(live.id, 1, 0), 160.0, 1.0, {"loss": 1.0})] * 2
+    batch = Batch(new_tasks=[old, across, live, later], runs=runs, records=groups, metrics=said)
+    await store.commit(batch)
+    first, second = await store.past(100.0, 200.0, 10)
+    assert (first.task, second.task) == (across, live)
+    assert [run.id.attempt for run in first.runs] == [1, 2]
+    assert (first.generations, first.reported) == (3, False)
+    assert (second.generations, second.reported) == (0, True)
+    assert [past.task.id for past in await store.past(100.0, 200.0, 1)] == [live.id], "the newest"
+    assert await store.past(300.0, 400.0, 10) == [second, Past(later, ())], "those that still live"

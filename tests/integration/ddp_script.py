@@ -1,4 +1,4 @@
-"""A script in the style of the elastic DDP example, which knows nothing of us: `ddp_script.py FOLDER EPOCHS`.
+"""A script for torchrun, which knows nothing of us: `ddp_script.py FOLDER EPOCHS`.
 
 Environment variables say who it is, gloo connects it, a checkpoint file carries it over a restart.
 """
@@ -16,6 +16,12 @@ folder, epochs = sys.argv[1], int(sys.argv[2])
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
 rank, world = dist.get_rank(), dist.get_world_size()
+assert dist.is_torchelastic_launched()
+assert int(os.environ["LOCAL_RANK"]) < int(os.environ["LOCAL_WORLD_SIZE"]) <= world
+assert int(os.environ["GROUP_RANK"]) < int(os.environ["GROUP_WORLD_SIZE"])
+assert (int(os.environ["TORCHELASTIC_RESTART_COUNT"]) > 0) == os.path.exists(
+    os.path.join(folder, "checkpoint.pt")
+)
 torch.manual_seed(0)
 model = DistributedDataParallel(torch.nn.Linear(8, 1))
 optimizer = torch.optim.SGD(model.parameters(), 0.05)

@@ -18,8 +18,10 @@ x = torch.randn(512, 8, dtype=torch.float64)
 dataset = TensorDataset(x, x[:, :4].argmax(1), torch.arange(len(x)))
 model = torch.nn.Linear(8, 4, dtype=torch.float64)
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
-mine = folder / f"seen.{os.environ.get('TRAINMASTER_ATTEMPT', '0')}.{os.environ.get('TRAINMASTER_RANK', '0')}"
-with train.task(seed=7) as t, mine.open("a") as seen:
+rank = os.environ.get("TRAINMASTER_RANK", "0")
+mine = folder / f"seen.{os.environ.get('TRAINMASTER_ATTEMPT', '0')}.{rank}"
+greedy = folder / f"greedy.{rank}"
+with train.task(seed=7, hang_s=float(os.environ.get("HANG_S", "10"))) as t, mine.open("a") as seen:
     model, optimizer = t.prepare(model, optimizer)
     for epoch in t.epochs(epochs):
         for a, b, index in t.batches(dataset, batch=64):
@@ -31,6 +33,8 @@ with train.task(seed=7) as t, mine.open("a") as seen:
                 seen.write(f"{epoch} {' '.join(map(str, index.tolist()))}\n")
                 seen.flush()
             time.sleep(step_s)
+            if greedy.exists():
+                hoard = bytearray(2**30)
         t.report(loss=loss)
     if t.is_leader:
         torch.save(model.state_dict(), folder / "model.pt")

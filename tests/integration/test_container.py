@@ -51,6 +51,18 @@ async def test_exit_code_output_and_times(node: ContainerNode) -> None:
     assert node.log(spec, Stream.STDERR) == b"err\n"
 
 
+async def test_what_an_attempt_saves_the_next_one_finds(node: ContainerNode) -> None:
+    first = shell("a", "id -u; echo 42 > $TRAINMASTER_CHECKPOINT_DIR/state")
+    assert (await node.run(first)).exit == Exit(0)
+    await node.runner.forget(first.id)
+    again = shell("a", "cat $TRAINMASTER_CHECKPOINT_DIR/state", attempt=2)
+    await node.run(again)
+    assert node.log(again) == b"42\n"
+    other = shell("b", "ls $TRAINMASTER_CHECKPOINT_DIR")
+    await node.run(other)
+    assert node.log(other) == b""
+
+
 async def test_a_run_knows_who_it_is_and_the_tasks_environment_wins(node: ContainerNode) -> None:
     environment = (("COLOUR", "a=b c"), ("TRAINMASTER_NODE", "mine"))
     script = 'echo "$TRAINMASTER_TASK.$TRAINMASTER_ATTEMPT.$TRAINMASTER_RANK/$TRAINMASTER_WORLD_SIZE"; ' \

@@ -17,7 +17,7 @@ from tests.live import SOURCE, Live, live, wait_until
 
 SCRIPT = Path(__file__).with_name("elastic_script.py")
 DDP_SCRIPT = Path(__file__).with_name("ddp_script.py")
-SAMPLES = 512
+SAMPLES, BATCH = 512, 64
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -101,7 +101,8 @@ def test_workers_come_go_and_die_and_the_same_is_learnt(service: Live, tmp_path:
     want = alone(tmp_path / "alone", epochs)
     got = torch.load(tmp_path / "group" / "model.pt")
     assert all(torch.allclose(got[key], want[key], rtol=0, atol=1e-12) for key in want)
-    assert set(seen(tmp_path / "group")) == set(seen(tmp_path / "alone"))
+    missing = set(seen(tmp_path / "alone")) - set(seen(tmp_path / "group"))
+    assert len(missing) <= BATCH, "at most what the killed one had done and not yet written down"
 
 
 def test_an_arrival_takes_workers_from_a_running_task_and_gives_them_back(

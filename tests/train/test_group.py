@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from tests.train.coordinator import Coordinator
 
@@ -97,28 +97,34 @@ def test_six_hundred_steps_with_grow_grow_shrink_kill_grow_equal_those_of_one_wo
     assert_each_once(group, 1280, 64, 30)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_any_sequence_of_changes_trains_the_same(coordinate: Coordinate, seed: int) -> None:
-    env = {"SIZE": "200", "BATCH": "24", "EPOCHS": "40"}  # the last batch of an epoch has 8 samples
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["grow", "shrink", "kill"]), st.integers(0, 3)), min_size=3, max_size=7
+)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(events=EVENTS, mode=st.sampled_from(["sync", "parameter_server"]))
+def test_any_sequence_of_changes_trains_the_same(
+    coordinate: Coordinate, events: list[tuple[str, int]], mode: str
+) -> None:
+    env = {"SIZE": "200", "BATCH": "24", "EPOCHS": "30"}  # the last batch of an epoch has 8 samples
     one = alone(coordinate, **env)
-    group = coordinate("small.py", PAUSE_S="0.002", **env)
-    chance = random.Random(seed)
+    group = coordinate("small.py", PAUSE_S="0.002", MODE=mode, **env)
     members = [group.start_ready()]
     group.change(*members)
-    for change in range(6):
-        if len(members) == 1 or (len(members) < 4 and chance.random() < 0.5):
+    for number, (event, which) in enumerate(events):
+        if event == "grow" or len(members) == 1:
             members.append(group.start_ready())
-        elif chance.random() < 0.5:
-            members.pop(chance.randrange(len(members)))
         else:
-            gone = members.pop(chance.randrange(len(members)))
-            group.signal(gone, signal.SIGKILL)
-            group.wait_exit(gone)
+            gone = members.pop(which % len(members))
+            if event == "kill":
+                group.signal(gone, signal.SIGKILL)
+                group.wait_exit(gone)
         group.change(*members)
-        at_step(group, members[0], change * 20)
+        at_step(group, members[0], number * 10)
     finish(group, *members)
     assert difference(one, group) <= 1e-12
-    assert_each_once(group, 200, 24, 40)
+    assert_each_once(group, 200, 24, 30)
 
 
 def test_fewer_samples_than_workers(coordinate: Coordinate) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import FastAPI, Response
 
 from trainmaster import __version__
-from trainmaster.api import cluster, document, forecast, logs, problems, tasks
+from trainmaster.alarms.desk import Desk
+from trainmaster.api import alarms, cluster, document, forecast, logs, problems, tasks, whatif, workflows
 from trainmaster.api.deps import Serving
 from trainmaster.api.metrics import exposition
 from trainmaster.domain.ids import UserName
@@ -13,7 +14,7 @@ from trainmaster.domain.task import LOCAL_USER
 from trainmaster.service.service import Service
 
 
-def make_app(service: Service, *, auth: bool = True, anonymous: UserName = LOCAL_USER) -> FastAPI:
+def make_app(service: Service, desk: Desk, *, auth: bool = True, anonymous: UserName = LOCAL_USER) -> FastAPI:
     """`auth=False` lets everybody do everything as `anonymous`: only for tests and closed machines."""
     app = FastAPI(
         title="Trainmaster",
@@ -24,6 +25,7 @@ def make_app(service: Service, *, auth: bool = True, anonymous: UserName = LOCAL
         redoc_url=None,
     )
     app.state.service = service
+    app.state.desk = desk
     app.state.auth = auth
     app.state.anonymous = anonymous
     problems.install(app)
@@ -32,6 +34,10 @@ def make_app(service: Service, *, auth: bool = True, anonymous: UserName = LOCAL
     app.include_router(logs.router)
     app.include_router(cluster.router)
     app.include_router(forecast.router)
+    app.include_router(alarms.router)
+    app.include_router(workflows.router)
+    app.include_router(whatif.router)
+    app.state.replays = whatif.Replays()
 
     @app.get("/v1/health", tags=["cluster"], summary="Is the service well? Needs no token")
     async def health(service: Serving, response: Response) -> dict[str, str]:

@@ -149,13 +149,14 @@ class TaskIn(Strict):
             preemptible=self.preemptible,
             labels=tuple(self.labels.items()),
             node_labels=tuple(self.node_labels.items()),
-            timeout_s=_seconds(self.timeout, "timeout"),
-            queue_timeout_s=_seconds(self.queue_timeout, "queue_timeout"),
-            estimate_s=_seconds(self.estimate, "estimate"),
+            timeout_s=seconds(self.timeout, "timeout"),
+            queue_timeout_s=seconds(self.queue_timeout, "queue_timeout"),
+            estimate_s=seconds(self.estimate, "estimate"),
         )
 
 
-def _seconds(value: float | str | None, field: str) -> float | None:
+def seconds(value: float | str | None, field: str) -> float | None:
+    """A duration in any of the ways it may be written. Raises InvalidTask."""
     return None if value is None else parse_duration(value, field)
 
 

@@ -28,6 +28,7 @@ def _agent(config: Config, part: Slice, containers: bool) -> Agent:
             folder,
             part.node.id,
             on_report,
+            checkpoints=f"{config.data}/checkpoints",
             allowed_roots=config.volume_roots,
             cpus=part.cpus,
             url=config.docker,

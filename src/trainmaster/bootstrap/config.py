@@ -7,6 +7,7 @@ import os
 import tomllib
 from dataclasses import fields
 from datetime import date
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -137,6 +138,9 @@ class Config(BaseSettings):
     docker: str = Field("", description="container engine; empty for DOCKER_HOST or the usual socket")
     containers: bool = Field(True, description="offer container tasks if an engine is reachable")
     volume_roots: list[str] = Field([], description="host folders that containers may mount")
+    alarm_networks: list[str] = Field(
+        [], description="private networks that alarm channels may lead to", examples=[["10.0.0.0/8"]]
+    )
     keep_tasks: str = Field("30d", description="ended tasks are deleted after this")
     keep_events: str = Field("90d", description="history is deleted after this")
     keep_logs: str = Field("30d", description="logs are deleted after this")
@@ -149,6 +153,16 @@ class Config(BaseSettings):
             parse_duration(value)
         except InvalidTask as error:
             raise ValueError(f"{value!r} is not a duration; {error.remedy}") from None
+        return value
+
+    @field_validator("alarm_networks")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for text in value:
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ValueError(f"{text!r} is not a network; write it like 10.0.0.0/8") from None
         return value
 
     @field_validator("data")

@@ -18,6 +18,7 @@ import uvicorn
 
 from trainmaster.api.app import make_app
 from trainmaster.bootstrap.agents import make_agents
+from trainmaster.bootstrap.alarms import make_alarms
 from trainmaster.bootstrap.config import Config
 from trainmaster.bootstrap.lock import FolderLock
 from trainmaster.bootstrap.machine import LANE_BACKLOG
@@ -122,7 +123,10 @@ async def running(config: Config, leave_running: Callable[[], bool] = lambda: Tr
         service = Service(store, LocalEngine(agents), MemoryBus(), SystemClock(), _options(config))
         await service.start()
         stack.push_async_callback(_stop, service, leave_running)
-        app = make_app(service, auth=config.auth)
+        alarms = make_alarms(config, store, service)
+        alarms.start()
+        stack.push_async_callback(alarms.stop)
+        app = make_app(service, alarms.desk, auth=config.auth)
         mount_page(app, service)
         server = _Server(
             uvicorn.Config(

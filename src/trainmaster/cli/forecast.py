@@ -213,7 +213,8 @@ def _text(report: dict[str, Any], coming: Prediction) -> str:
 
     series, used = report["series"], report["model"]["used"]
     lines = [
-        f"{series['rows']} rows of {series['step_s']:g} s, {series['gaps']} missing, "
+        f"{series['rows']} {'row' if series['rows'] == 1 else 'rows'} of {series['step_s']:g} s, "
+        f"{series['gaps']} missing, "
         f"{series['start']} to {series['end']}; model: {used}",
         f"{'start':<28}{'forecast':>12}{'lower':>12}{'upper':>12}",
     ]

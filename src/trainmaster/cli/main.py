@@ -32,11 +32,13 @@ COMMANDS: dict[str, Entry] = {
     "resize": Entry("trainmaster.cli.resize:resize", "Change how many workers a task has.", _TASKS),
     "cancel": Entry("trainmaster.cli.cancel:cancel", "End tasks.", _TASKS),
     "events": Entry("trainmaster.cli.events:events", "What happened, and why.", _TASKS),
+    "workflow": Entry("trainmaster.cli.workflow:app", "Define, run and look at graphs of tasks.", _TASKS),
     "top": Entry("trainmaster.cli.top:top", "Nodes and tasks, live.", _CLUSTER),
     "nodes": Entry("trainmaster.cli.nodes:nodes", "List nodes: occupancy and measurements.", _CLUSTER),
     "drain": Entry("trainmaster.cli.drain:drain", "Give a node nothing new, or let it work again.", _CLUSTER),
     "profile": Entry("trainmaster.cli.profile:app", "List the sets of policies, or switch.", _CLUSTER),
     "quota": Entry("trainmaster.cli.quota:app", "Limits by user.", _CLUSTER),
+    "alarm": Entry("trainmaster.cli.alarm:app", "What is wrong, and who is told.", _CLUSTER),
     "token": Entry("trainmaster.cli.token:app", "Who has access.", _CLUSTER),
     "up": Entry("trainmaster.cli.up:up", "Start the service on this machine.", _SERVICE),
     "down": Entry("trainmaster.cli.down:down", "Stop the service of this machine.", _SERVICE),
@@ -45,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
     "trigger": Entry("trainmaster.cli.trigger:app", "When a rule is due; can its tasks be in time?", _TOOLS),
     "forecast": Entry("trainmaster.cli.forecast:forecast", "Forecast how much work comes.", _TOOLS),
+    "whatif": Entry("trainmaster.cli.whatif:whatif", "Replay the history under another profile.", _TOOLS),
     "simulate": Entry("trainmaster.cli.simulate:simulate", "Run a workload in virtual time.", _TOOLS),
 }
 

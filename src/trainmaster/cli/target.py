@@ -23,9 +23,9 @@ def target(context: typer.Context) -> Target:
     return found if isinstance(found, Target) else Target()
 
 
-def connect(context: typer.Context) -> Client:
-    """A client of that service. Raises Unreachable."""
+def connect(context: typer.Context, timeout: float = 30.0) -> Client:
+    """A client of that service, which may take `timeout` seconds to answer. Raises Unreachable."""
     from trainmaster.client import Client
 
     where = target(context)
-    return Client(where.url, where.token, data=where.data)
+    return Client(where.url, where.token, data=where.data, timeout=timeout)

@@ -9,6 +9,7 @@ with Client() as client:
 
 from trainmaster.client.aio import AsyncClient
 from trainmaster.client.calls import LogFilter
+from trainmaster.client.definition import StageRef, Workflow
 from trainmaster.client.errors import Refused, TaskFailed, Unreachable, WaitTimeout
 from trainmaster.client.fields import RetryFields, SizingFields, TaskFields
 from trainmaster.client.sync import Client
@@ -40,6 +41,7 @@ from trainmaster.client.types import (
     Token,
     Waiting,
 )
+from trainmaster.client.workflow_types import WorkflowRun
 
 __all__ = [
     "AsyncClient",
@@ -69,6 +71,7 @@ __all__ = [
     "Sized",
     "SizingFields",
     "SizingKnobs",
+    "StageRef",
     "Submitted",
     "Task",
     "TaskFailed",
@@ -78,4 +81,6 @@ __all__ = [
     "Unreachable",
     "WaitTimeout",
     "Waiting",
+    "Workflow",
+    "WorkflowRun",
 ]

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from trainmaster.client import calls, types
+from trainmaster.client.aio_workflows import AsyncWorkflowMethods
 from trainmaster.client.build import build, build_all
 from trainmaster.client.calls import EVERYTHING, Call, LogFilter
 from trainmaster.client.errors import TaskFailed, WaitTimeout
-from trainmaster.client.fields import SizingFields, TaskFields
+from trainmaster.client.fields import AlarmRuleFields, SizingFields, TaskFields
 from trainmaster.client.locate import locate
 from trainmaster.client.patience import (
     STREAM_SILENCE_S,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncWorkflowMethods):
     """`Client` with coroutines and async iterators; see there for what everything does."""
 
     def __init__(
@@ -239,6 +240,16 @@ class AsyncClient:
         """Set how the cluster is sized; what is left out stays. `max_nodes=None` lifts that bound."""
         return await self._send(calls.set_forecast(knobs))
 
+    async def whatif(
+        self, profile: str, *, last_s: float = 7 * 86400.0, nodes: int | None = None
+    ) -> types.WhatIf:
+        """Replay the last `last_s` seconds under another profile, on `nodes` nodes (None: as many as now).
+
+        Takes seconds; give the client a timeout to match. Raises Refused: unknown-profile, empty-history,
+        replay-busy, cannot-replay.
+        """
+        return await self._send(calls.whatif(profile, last_s, nodes))
+
     async def tokens(self) -> list[types.Token]:
         return await self._send(calls.tokens())
 
@@ -257,6 +268,53 @@ class AsyncClient:
     async def health(self) -> dict[str, str]:
         """Needs no token. Raises Refused (503) if the service is not well."""
         return await self._send(calls.health())
+
+    # --- alarms ------------------------------------------------------------------------------------------
+
+    async def alarms(
+        self, *, all: bool = False, limit: int = 100, before: str | None = None
+    ) -> types.AlarmPage:
+        """Alarms, the latest opened first; with `all` those that are over, too."""
+        return await self._send(calls.alarms(all, limit, before))
+
+    async def acknowledge(self, alarm: str) -> types.Alarm:
+        """Take care of an alarm: it is told again only when it is over."""
+        return await self._send(calls.acknowledge(alarm))
+
+    async def alarm_rules(self) -> list[types.AlarmRule]:
+        return await self._send(calls.alarm_rules())
+
+    async def set_alarm_rule(self, name: str, **fields: Unpack[AlarmRuleFields]) -> types.AlarmRule:
+        """Make a rule, or replace the one of this name. What is left out is as usual."""
+        return await self._send(calls.set_alarm_rule(name, fields))
+
+    async def drop_alarm_rule(self, name: str) -> None:
+        """Its open alarms are over."""
+        await self._send(calls.drop_alarm_rule(name))
+
+    async def try_alarm_rule(self, name: str) -> list[types.Send]:
+        """Send a test over each of the rule's channels, and say what became of it."""
+        return await self._send(calls.try_alarm_rule(name))
+
+    async def channels(self) -> list[types.Channel]:
+        return await self._send(calls.channels())
+
+    async def set_channel(
+        self, name: str, kind: str, settings: Mapping[str, str], *, enabled: bool = True
+    ) -> types.Channel:
+        """Make a channel, or replace the one of this name. Secrets that are left out stay as they are."""
+        return await self._send(calls.set_channel(name, kind, settings, enabled))
+
+    async def drop_channel(self, name: str) -> None:
+        await self._send(calls.drop_channel(name))
+
+    async def try_channel(self, name: str) -> types.Send:
+        """Send a test, now and once, and say what became of it."""
+        return await self._send(calls.try_channel(name))
+
+    async def sends(self, channel: str, *, limit: int = 50) -> list[types.Send]:
+        """What was sent over a channel, the latest first."""
+        return await self._send(calls.sends(channel, limit))
 
     # --- inside ------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
-from trainmaster.client import types
+from trainmaster.client import types, workflow_types
 
 T = TypeVar("T")
 
@@ -19,6 +19,11 @@ _NESTED: dict[type, dict[str, type]] = {
     types.Node: {"gauges": types.Gauges},
     types.Outlook: {"fit": types.Fit, "history": types.PastInterval, "coming": types.ComingInterval},
     types.Forecast: {"knobs": types.SizingKnobs, "outlook": types.Outlook, "track": types.Sized},
+    types.AlarmPage: {"alarms": types.Alarm},
+    types.Send: {"notices": types.Notice},
+    types.WhatIfColumn: {"wait_s": types.Times, "jct_s": types.Times},
+    types.WhatIf: {"columns": types.WhatIfColumn, "rows": types.WhatIfRow},
+    **workflow_types.NESTED,
     types.Overview: {"nodes": types.Node, "waiting": types.Waiting},
 }
 _NAMES: dict[type, frozenset[str]] = {}

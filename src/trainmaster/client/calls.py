@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from trainmaster.client import types
+from trainmaster.client import workflow_types as flows
 from trainmaster.client.build import build, build_all
 
 T = TypeVar("T")
@@ -158,6 +159,65 @@ def event_stream(after: int | None) -> Call[types.Event]:
     return Call("GET", "/v1/events/stream", _one(types.Event), _params(after=after))
 
 
+# --- workflows -------------------------------------------------------------------------------------------
+
+
+def define_workflow(definition: Mapping[str, Any]) -> Call[flows.Workflow]:
+    return Call("POST", "/v1/workflows", _one(flows.Workflow), json=dict(definition))
+
+
+def workflows() -> Call[list[flows.Workflow]]:
+    return Call("GET", "/v1/workflows", _many(flows.Workflow))
+
+
+def workflow(name: str, version: int | None) -> Call[flows.Workflow]:
+    return Call("GET", f"/v1/workflows/{_part(name)}", _one(flows.Workflow), _params(version=version))
+
+
+def workflow_versions(name: str) -> Call[list[flows.Workflow]]:
+    return Call("GET", f"/v1/workflows/{_part(name)}/versions", _many(flows.Workflow))
+
+
+def run_workflow(
+    name: str, parameters: Mapping[str, Any], version: int | None, key: str | None
+) -> Call[flows.WorkflowRun]:
+    """Without a key, one is made: a repeated request then answers with the first run."""
+    headers = {"Idempotency-Key": key or os.urandom(16).hex()}
+    body = {"workflow": name, "parameters": dict(parameters), "version": version}
+    return Call("POST", "/v1/workflow-runs", _one(flows.WorkflowRun), json=body, headers=headers)
+
+
+def workflow_run(run: str) -> Call[flows.WorkflowRun]:
+    return Call("GET", f"/v1/workflow-runs/{_part(run)}", _one(flows.WorkflowRun))
+
+
+def workflow_runs(
+    name: str | None, states: Iterable[str], limit: int, before: int | None
+) -> Call[flows.WorkflowRunPage]:
+    params = _params(workflow=name, state=list(states), limit=limit, before=before)
+    return Call("GET", "/v1/workflow-runs", _one(flows.WorkflowRunPage), params)
+
+
+def cancel_workflow_run(run: str) -> Call[flows.WorkflowRun]:
+    path = f"/v1/workflow-runs/{_part(run)}/cancel"
+    return Call("POST", path, _one(flows.WorkflowRun), repeatable=False)
+
+
+def resume_workflow_run(run: str) -> Call[flows.WorkflowRun]:
+    path = f"/v1/workflow-runs/{_part(run)}/resume"
+    return Call("POST", path, _one(flows.WorkflowRun), repeatable=False)
+
+
+def workflow_stages(run: str, after: int, limit: int) -> Call[flows.StagePage]:
+    path = f"/v1/workflow-runs/{_part(run)}/stages"
+    return Call("GET", path, _one(flows.StagePage), _params(after=after, limit=limit))
+
+
+def workflow_stage(run: str, stage: str, after: int, limit: int) -> Call[flows.StageDetail]:
+    path = f"/v1/workflow-runs/{_part(run)}/stages/{_part(stage)}"
+    return Call("GET", path, _one(flows.StageDetail), _params(after=after, limit=limit))
+
+
 # --- the cluster -----------------------------------------------------------------------------------------
 
 
@@ -200,6 +260,58 @@ def forecast(rows: int) -> Call[types.Forecast]:
 
 def set_forecast(knobs: Mapping[str, Any]) -> Call[types.Forecast]:
     return Call("PUT", "/v1/forecast", _one(types.Forecast), json=dict(knobs))
+
+
+def alarms(all: bool, limit: int, before: str | None) -> Call[types.AlarmPage]:
+    params = _params(all=all or None, limit=limit, before=before)
+    return Call("GET", "/v1/alarms", _one(types.AlarmPage), params)
+
+
+def acknowledge(alarm: str) -> Call[types.Alarm]:
+    return Call("POST", f"/v1/alarms/{_part(alarm)}/acknowledge", _one(types.Alarm))
+
+
+def alarm_rules() -> Call[list[types.AlarmRule]]:
+    return Call("GET", "/v1/alarm-rules", _many(types.AlarmRule))
+
+
+def set_alarm_rule(name: str, fields: Mapping[str, Any]) -> Call[types.AlarmRule]:
+    body = {("for" if field == "hold" else field): value for field, value in fields.items()}
+    return Call("PUT", f"/v1/alarm-rules/{_part(name)}", _one(types.AlarmRule), json=body)
+
+
+def drop_alarm_rule(name: str) -> Call[None]:
+    return Call("DELETE", f"/v1/alarm-rules/{_part(name)}", lambda _: None, repeatable=False)
+
+
+def try_alarm_rule(name: str) -> Call[list[types.Send]]:
+    return Call("POST", f"/v1/alarm-rules/{_part(name)}/test", _many(types.Send), repeatable=False)
+
+
+def channels() -> Call[list[types.Channel]]:
+    return Call("GET", "/v1/channels", _many(types.Channel))
+
+
+def set_channel(name: str, kind: str, settings: Mapping[str, str], enabled: bool) -> Call[types.Channel]:
+    body = {"kind": kind, "settings": dict(settings), "enabled": enabled}
+    return Call("PUT", f"/v1/channels/{_part(name)}", _one(types.Channel), json=body)
+
+
+def drop_channel(name: str) -> Call[None]:
+    return Call("DELETE", f"/v1/channels/{_part(name)}", lambda _: None, repeatable=False)
+
+
+def try_channel(name: str) -> Call[types.Send]:
+    return Call("POST", f"/v1/channels/{_part(name)}/test", _one(types.Send), repeatable=False)
+
+
+def sends(channel: str, limit: int) -> Call[list[types.Send]]:
+    return Call("GET", f"/v1/channels/{_part(channel)}/sends", _many(types.Send), _params(limit=limit))
+
+
+def whatif(profile: str, last_s: float, nodes: int | None) -> Call[types.WhatIf]:
+    body = _params(profile=profile, last_s=last_s, nodes=nodes)
+    return Call("POST", "/v1/whatif", _one(types.WhatIf), json=body, repeatable=False)
 
 
 def tokens() -> Call[list[types.Token]]:

@@ -63,3 +63,30 @@ class SizingFields(TypedDict, total=False):
     min_nodes: int
     max_nodes: int | None
     hold: int
+
+
+class AlarmRuleFields(TypedDict, total=False):
+    """What `Client.set_alarm_rule` takes besides the name. Durations in seconds, or such as "10m".
+
+    `for` is a word of Python's: it is `hold` here.
+    """
+
+    condition: Literal[
+        "task-failed", "retries-used-up", "timeout", "firing-delay", "firing-missed", "node-lost",
+        "no-success", "queue-wait", "no-progress", "node-pressure", "over-capacity",
+    ]  # fmt: skip
+    severity: Literal["info", "warning", "critical"]
+    tasks: str
+    user: str | None
+    nodes: str
+    resource: str
+    limit: float | str | None
+    hold: float | str
+    after: int
+    within: float | str
+    group: Literal["rule", "name", "task", "user", "node", "trigger"]
+    quiet: float | str
+    resolve: float | str | None
+    tell_resolved: bool
+    channels: list[str]
+    enabled: bool

@@ -12,7 +12,7 @@ from trainmaster.client import calls, types
 from trainmaster.client.build import build, build_all
 from trainmaster.client.calls import EVERYTHING, Call, LogFilter
 from trainmaster.client.errors import TaskFailed, WaitTimeout
-from trainmaster.client.fields import SizingFields, TaskFields
+from trainmaster.client.fields import AlarmRuleFields, SizingFields, TaskFields
 from trainmaster.client.locate import locate
 from trainmaster.client.patience import (
     STREAM_SILENCE_S,
@@ -23,6 +23,7 @@ from trainmaster.client.patience import (
     unreachable,
 )
 from trainmaster.client.sse import Parser, ServerEvent
+from trainmaster.client.workflows import WorkflowMethods
 
 if TYPE_CHECKING:
     import httpx2
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Client:
+class Client(WorkflowMethods):
     """Talks to a service. Finds it as the command line does if neither `url` nor `token` is given.
 
     A service that has answered once may go away for `retry_s` seconds (a restart, a database that returns):
@@ -239,6 +240,14 @@ class Client:
         """Set how the cluster is sized; what is left out stays. `max_nodes=None` lifts that bound."""
         return self._send(calls.set_forecast(knobs))
 
+    def whatif(self, profile: str, *, last_s: float = 7 * 86400.0, nodes: int | None = None) -> types.WhatIf:
+        """Replay the last `last_s` seconds under another profile, on `nodes` nodes (None: as many as now).
+
+        Takes seconds; give the client a timeout to match. Raises Refused: unknown-profile, empty-history,
+        replay-busy, cannot-replay.
+        """
+        return self._send(calls.whatif(profile, last_s, nodes))
+
     def tokens(self) -> list[types.Token]:
         return self._send(calls.tokens())
 
@@ -257,6 +266,51 @@ class Client:
     def health(self) -> dict[str, str]:
         """Needs no token. Raises Refused (503) if the service is not well."""
         return self._send(calls.health())
+
+    # --- alarms ------------------------------------------------------------------------------------------
+
+    def alarms(self, *, all: bool = False, limit: int = 100, before: str | None = None) -> types.AlarmPage:
+        """Alarms, the latest opened first; with `all` those that are over, too."""
+        return self._send(calls.alarms(all, limit, before))
+
+    def acknowledge(self, alarm: str) -> types.Alarm:
+        """Take care of an alarm: it is told again only when it is over."""
+        return self._send(calls.acknowledge(alarm))
+
+    def alarm_rules(self) -> list[types.AlarmRule]:
+        return self._send(calls.alarm_rules())
+
+    def set_alarm_rule(self, name: str, **fields: Unpack[AlarmRuleFields]) -> types.AlarmRule:
+        """Make a rule, or replace the one of this name. What is left out is as usual."""
+        return self._send(calls.set_alarm_rule(name, fields))
+
+    def drop_alarm_rule(self, name: str) -> None:
+        """Its open alarms are over."""
+        self._send(calls.drop_alarm_rule(name))
+
+    def try_alarm_rule(self, name: str) -> list[types.Send]:
+        """Send a test over each of the rule's channels, and say what became of it."""
+        return self._send(calls.try_alarm_rule(name))
+
+    def channels(self) -> list[types.Channel]:
+        return self._send(calls.channels())
+
+    def set_channel(
+        self, name: str, kind: str, settings: Mapping[str, str], *, enabled: bool = True
+    ) -> types.Channel:
+        """Make a channel, or replace the one of this name. Secrets that are left out stay as they are."""
+        return self._send(calls.set_channel(name, kind, settings, enabled))
+
+    def drop_channel(self, name: str) -> None:
+        self._send(calls.drop_channel(name))
+
+    def try_channel(self, name: str) -> types.Send:
+        """Send a test, now and once, and say what became of it."""
+        return self._send(calls.try_channel(name))
+
+    def sends(self, channel: str, *, limit: int = 50) -> list[types.Send]:
+        """What was sent over a channel, the latest first."""
+        return self._send(calls.sends(channel, limit))
 
     # --- inside ------------------------------------------------------------------------------------------
 

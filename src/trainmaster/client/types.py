@@ -341,6 +341,57 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds."""
+
+    mean: float
+    p50: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfColumn:
+    """One way it went; waits and times to the end are over the tasks that ended in every column."""
+
+    name: str
+    profile: str
+    nodes: int
+    ended: int
+    unended: int
+    wait_s: Times
+    jct_s: Times
+    makespan_s: float
+    worker_hours: float
+    busy_node_hours: float
+    restarts: int
+    resizes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfRow:
+    """One task, by column; None where it did not start or end."""
+
+    task: str
+    name: str
+    user: str
+    wait_s: list[float | None]
+    jct_s: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """The history replayed. `columns`: as it was, replayed under the profile in use, under the other."""
+
+    since: float
+    until: float
+    tasks: int
+    left_out: dict[str, int]
+    columns: list[WhatIfColumn]
+    rows: list[WhatIfRow]
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """Access of somebody. `token` is the secret, shown only when it is made."""
 
@@ -374,3 +425,93 @@ class Overview:
     nodes: list[Node]
     waiting: list[Waiting]
     failures: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that is wrong, or was. `state`: OPEN, ACKNOWLEDGED or RESOLVED."""
+
+    id: str
+    state: str
+    rule: str
+    group: str
+    severity: str
+    text: str
+    opened_at: float
+    last_at: float
+    count: int
+    told: int
+    resolved_at: float | None
+    acknowledged_at: float | None
+    acknowledged_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmPage:
+    alarms: list[Alarm]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRule:
+    """When an alarm opens, what it covers, and whom it tells. Times in seconds."""
+
+    name: str
+    condition: str
+    severity: str
+    tasks: str
+    user: str | None
+    nodes: str
+    resource: str
+    limit: float | None
+    for_s: float
+    after: int
+    within_s: float
+    group: str
+    quiet_s: float
+    resolve_s: float | None
+    tell_resolved: bool
+    channels: list[str]
+    enabled: bool
+    made_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way to people. Of secrets `settings` tells only that they are set."""
+
+    name: str
+    kind: str
+    settings: dict[str, str]
+    enabled: bool
+    changed_at: float
+    changed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    kind: str
+    rule: str
+    group: str
+    severity: str
+    text: str
+    time: float
+    alarm: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A message on a channel. `state`: PENDING, SENT or FAILED; `code` and `error` of the latest failure."""
+
+    id: str
+    channel: str
+    state: str
+    created_at: float
+    due_at: float
+    attempts: int
+    sent_at: float | None
+    code: str
+    error: str
+    notices: list[Notice]
+    more: int

@@ -152,3 +152,138 @@ class CannotForecast(TrainmasterError):
     code = "cannot-forecast"
     status = 422
     remedy = "correct the [forecast] settings in trainmaster.toml; until then every node stays as it is"
+
+
+class InvalidAlarmRule(TrainmasterError):
+    """The rule as described can never be right; `fields["field"]` names the culprit."""
+
+    code = "invalid-alarm-rule"
+    status = 422
+
+
+class InvalidChannel(TrainmasterError):
+    """The channel as described can never carry anything; `fields["field"]` names the culprit."""
+
+    code = "invalid-channel"
+    status = 422
+
+
+class UnknownAlarm(TrainmasterError):
+    code = "unknown-alarm"
+    status = 404
+    remedy = "list the alarms there are with `trainmaster alarm list --all`"
+
+
+class UnknownAlarmRule(TrainmasterError):
+    code = "unknown-alarm-rule"
+    status = 404
+    remedy = "list the rules there are with `trainmaster alarm rules`"
+
+
+class UnknownChannel(TrainmasterError):
+    code = "unknown-channel"
+    status = 404
+    remedy = "list the channels there are with `trainmaster alarm channel list`"
+
+
+class AddressForbidden(TrainmasterError):
+    """A channel leads to an address of a private network, which nobody has allowed."""
+
+    code = "address-forbidden"
+    status = 422
+    remedy = "if it is meant to, name its network in alarm_networks in trainmaster.toml"
+
+
+class ChannelUnreachable(TrainmasterError):
+    """Nothing answers where the channel leads, or not in time."""
+
+    code = "channel-unreachable"
+    status = 502
+    remedy = "check its address; what was to be sent is tried again"
+
+
+class ChannelRefused(TrainmasterError):
+    """The other side answered, and does not take the message."""
+
+    code = "channel-refused"
+    status = 502
+    remedy = "check the channel's settings; what was to be sent is tried again"
+
+
+class InvalidWorkflow(TrainmasterError):
+    """The workflow as described can never be right; `fields["field"]` names the culprit."""
+
+    code = "invalid-workflow"
+    status = 422
+
+
+class CyclicWorkflow(InvalidWorkflow):
+    """Stages wait for each other in a circle; `fields["cycle"]` names them in order."""
+
+    code = "cyclic-workflow"
+    remedy = "take one of the stages named out of the `after` of the next"
+
+
+class UnknownStage(InvalidWorkflow):
+    """A stage is named that the workflow does not have."""
+
+    code = "unknown-stage"
+
+
+class WrongParameter(TrainmasterError):
+    """A parameter is missing, unknown, or of another type than the workflow declares."""
+
+    code = "wrong-parameter"
+    status = 422
+
+
+class TooManyParts(TrainmasterError):
+    """A stage would be divided into more parts than are allowed."""
+
+    code = "too-many-parts"
+    status = 422
+    remedy = "give each part a slice of the list"
+
+
+class ValueTooLarge(TrainmasterError):
+    """What one stage hands to another is too large to be kept with the task."""
+
+    code = "value-too-large"
+    status = 422
+    remedy = "write it to a file and hand over its path"
+
+
+class MissingValue(TrainmasterError):
+    """An expression names something that the values at hand do not have."""
+
+    code = "missing-value"
+    status = 422
+    remedy = "see what the stage returned with `trainmaster workflow show`"
+
+
+class UnknownWorkflow(TrainmasterError):
+    code = "unknown-workflow"
+    status = 404
+    remedy = "list the workflows there are with `trainmaster workflow list`"
+
+
+class UnknownWorkflowRun(TrainmasterError):
+    code = "unknown-workflow-run"
+    status = 404
+    remedy = "list the runs there are with `trainmaster workflow list --runs`"
+
+
+class WorkflowRunEnded(TrainmasterError):
+    """The request needs a live workflow run, and this one has ended."""
+
+    code = "workflow-run-ended"
+    status = 409
+    remedy = "run the workflow again, or resume the run from where it failed"
+
+
+class NotResumable(TrainmasterError):
+    """The workflow run has not ended, or has nothing left to do again."""
+
+    code = "not-resumable"
+    status = 409
+    remedy = "run the workflow again"

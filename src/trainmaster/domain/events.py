@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from trainmaster.domain.cluster import Gauges, Node, Quota
-from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName, WorkflowRunId
 from trainmaster.domain.learned import Phase
 from trainmaster.domain.run import RunReport
 from trainmaster.domain.sizing import SizingKnobs
 from trainmaster.domain.task import TaskSpec, Urgency
+from trainmaster.domain.workflow import Graph
+from trainmaster.domain.workflow_run import PartEnd, WorkflowRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,27 @@ class NodesNeeded:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowOpened:
+    """A workflow run begins (`fresh`), is `resumed`, or neither: it was live before a restart.
+
+    `library`: the graphs of all workflows it may contain, by name. `recorded`: what is stored of its parts.
+    """
+
+    run: WorkflowRun
+    library: Mapping[str, Graph]
+    recorded: tuple[PartEnd, ...] = ()
+    fresh: bool = False
+    resumed: bool = False
+    by: UserName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowCancelRequested:
+    run: WorkflowRunId
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
 class RunReported:
     node: NodeId
     report: RunReport
@@ -197,6 +221,8 @@ Event = (
     | SizingChanged
     | ClusterSized
     | NodesNeeded
+    | WorkflowOpened
+    | WorkflowCancelRequested
     | RunReported
     | ProgressReported
     | ResizeRequested

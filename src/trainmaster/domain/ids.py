@@ -7,6 +7,7 @@ from typing import NamedTuple, NewType
 TaskId = NewType("TaskId", str)
 NodeId = NewType("NodeId", str)
 UserName = NewType("UserName", str)
+WorkflowRunId = NewType("WorkflowRunId", str)
 
 # Crockford's base 32: no i, l, o, u, so an id can be read aloud and typed.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -15,11 +16,20 @@ _ID_DIGITS = 10
 
 def task_id(entropy: int) -> TaskId:
     """Make a task id from at least 50 random bits (the caller's, since the core has no chance of its own)."""
+    return TaskId("t-" + _digits(entropy))
+
+
+def workflow_run_id(entropy: int) -> WorkflowRunId:
+    """Make the id of a workflow run, as `task_id` does."""
+    return WorkflowRunId("w-" + _digits(entropy))
+
+
+def _digits(entropy: int) -> str:
     digits = []
     for _ in range(_ID_DIGITS):
         digits.append(_ALPHABET[entropy & 31])
         entropy >>= 5
-    return TaskId("t-" + "".join(digits))
+    return "".join(digits)
 
 
 class RunId(NamedTuple):

@@ -50,7 +50,8 @@ class Speed:
 class Learned:
     """Everything in order of time; at most MAX_POINTS points, of which every second old one is dropped first.
 
-    `resized_at`: when the worker count last changed, None if never; `resizes`: how often it has.
+    `resized_at`: when the worker count last changed, None if never; `resizes`: how often it has; `pause_s`:
+    seconds of training that restarting for it cost, smoothed, None if never measured.
     """
 
     points: tuple[Point, ...] = ()
@@ -58,6 +59,7 @@ class Learned:
     phase: Phase = Phase.NONE
     resized_at: float | None = None
     resizes: int = 0
+    pause_s: float | None = None
 
     def speed(self, workers: int) -> float | None:
         """The measured rate with exactly so many workers."""
@@ -97,6 +99,12 @@ def learn(learned: Learned, time: float, step: float, workers: int, metrics: Map
         half = len(points) // 2
         points = points[:half:2] + points[half:]
     return renewed(learned, points=points, speeds=_faster(learned.speeds, workers, rate))
+
+
+def paused(learned: Learned, seconds: float) -> Learned:
+    """Take in how long a restart for a resize took, from the order to training again."""
+    before = learned.pause_s
+    return renewed(learned, pause_s=seconds if before is None else _OLD * before + (1 - _OLD) * seconds)
 
 
 def _faster(speeds: tuple[Speed, ...], workers: int, rate: float | None) -> tuple[Speed, ...]:

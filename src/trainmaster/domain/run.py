@@ -35,6 +35,7 @@ class Fault(StrEnum):
     NEVER_STARTED = "never-started"  # stopped before it began
     FUNCTION_RAISED = "function-raised"
     LANE_DIED = "lane-died"
+    BAD_OUTPUT = "bad-output"  # it ended well, but what it hands on cannot be read
     VANISHED = "vanished"
 
 

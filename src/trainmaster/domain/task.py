@@ -10,7 +10,7 @@ from typing import Any
 
 from trainmaster.domain.errors import InvalidTask
 from trainmaster.domain.group import Group
-from trainmaster.domain.ids import NodeId, TaskId, UserName
+from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.units import NOTHING, Resources
 
@@ -83,6 +83,23 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Which part of which stage of a workflow run a task is.
+
+    `key`: empty for the only part of a stage; "3" for the fourth; "3.0" for the first that the fourth
+    emitted; the node for a part of a broadcast. `round` rises with every resumption of the run. `index` and
+    `total`: its place among the parts, where that is known.
+    """
+
+    run: WorkflowRunId
+    stage: str
+    key: str = ""
+    round: int = 0
+    index: int = 0
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A task as submitted. Times in seconds. Exactly one of `command` (process, container) or `function`."""
 
@@ -116,6 +133,7 @@ class TaskSpec:
     labels: tuple[tuple[str, str], ...] = ()
     node_labels: tuple[tuple[str, str], ...] = ()  # only nodes that carry all of these
     planned: Planned | None = None  # followed by the policies `plan`; such a task waits and never interrupts
+    part: Part | None = None  # of a workflow run
 
     @property
     def elastic(self) -> bool:
@@ -127,7 +145,7 @@ class TaskSpec:
         for value, (name, default) in zip(_spec_values(self), _SPEC_DEFAULTS, strict=True):
             if value is default or value == default:
                 continue
-            if isinstance(value, Resources | Retry | Planned):
+            if isinstance(value, Resources | Retry | Planned | Part):
                 value = {f.name: getattr(value, f.name) for f in fields(value)}
             elif name in _PAIRS:
                 value = dict(value)
@@ -164,6 +182,8 @@ class TaskSpec:
             values["retry"] = Retry(**retry)
         if values.get("planned") is not None:
             values["planned"] = Planned(**values["planned"])
+        if values.get("part") is not None:
+            values["part"] = Part(**values["part"])
         return cls(**values)
 
 

@@ -72,8 +72,9 @@ def predict(
     rule = Conformal(tau)
     scores = log_ratio(history.values[first:], past, offset)
     growth = _growth(used, history, horizon, offset, scores)
-    rise = rule.offsets(scores)[-1] * growth
-    fall = rule.offsets(-scores)[-1] * growth
+    # Never negative: a model that was off to one side throughout still forecasts within its own band.
+    rise = np.maximum(rule.offsets(scores)[-1], 0.0) * growth
+    fall = np.maximum(rule.offsets(-scores)[-1], 0.0) * growth
     return Prediction(
         model=used.name,
         why=choice.why,

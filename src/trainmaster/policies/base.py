@@ -23,7 +23,8 @@ class NodeView:
 
     `pressure`: the largest of its measured utilisations, 0..1; `index`: performance index, 0 if unmeasured;
     `order`: its place in the list of nodes, stable between cycles; `runs`: live runs on it; `unmeasured`: how
-    many of these `pressure` does not cover, as they were launched, or in this cycle placed, too late for it.
+    many of these `pressure` does not cover, as they were launched, or in this cycle placed, too late for it;
+    `departed`: how many runs that `pressure` covers have ended since, in parts where it covers part of them.
     """
 
     id: NodeId
@@ -34,6 +35,7 @@ class NodeView:
     runs: int
     order: int
     unmeasured: int = 0
+    departed: float = 0.0
 
     @property
     def cores(self) -> float:

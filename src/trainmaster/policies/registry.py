@@ -15,6 +15,7 @@ from trainmaster.policies.allotment.fcfs import FcfsAllotment
 from trainmaster.policies.allotment.fixed import Fixed
 from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput
 from trainmaster.policies.allotment.optimus import Optimus
+from trainmaster.policies.allotment.pollux import Pollux
 from trainmaster.policies.allotment.slaq import Slaq
 from trainmaster.policies.allotment.tiresias import Tiresias
 from trainmaster.policies.allotment.tradl import Tradl
@@ -72,6 +73,7 @@ ALLOTMENTS: dict[str, Callable[[], Allotment]] = {
     "weighted_delay": WeightedDelay,
     "tiresias": Tiresias,
     "afs": Afs,
+    "pollux": Pollux,
     "marginal_goodput": MarginalGoodput,
 }
 PLACEMENTS: dict[str, Callable[[], Placement]] = {

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -24,12 +25,14 @@ from trainmaster.runners.container_images import Images
 from trainmaster.runners.container_run import ContainerRun, Pauses, Place, note
 
 _log = logging.getLogger(__name__)
+_UNUSED_S = 86_400.0  # how long a folder for checkpoints may stay empty
 
 
 class ContainerRunner:
     """Starts, watches and stops containers for one node.
 
-    `folder` is the node's; `allowed_roots` are the folders volumes may come from; `cpus` the cores its runs
+    `folder` is the node's; `checkpoints` has one folder for each task that saves its state, default: in the
+    node's; `allowed_roots` are the folders volumes may come from; `cpus` the cores its runs
     may use; `url` the engine, empty for DOCKER_HOST or the usual socket. A pull fails after `pull_silence_s`
     seconds without progress. A run is given back after `engine_wait_s` seconds without an engine, unless it
     may have begun: then its outcome is waited for. At most `at_once` containers are being started at a time.
@@ -41,6 +44,7 @@ class ContainerRunner:
         node: NodeId,
         on_report: Callable[[RunReport], None],
         *,
+        checkpoints: str = "",
         allowed_roots: Sequence[str] = (),
         cpus: Sequence[int] | None = None,
         url: str = "",
@@ -57,6 +61,7 @@ class ContainerRunner:
         engine = ContainerEngine(url)
         self._place = Place(
             folder,
+            checkpoints or f"{folder}/checkpoints",
             node,
             owner,
             engine,
@@ -70,6 +75,7 @@ class ContainerRunner:
         )
 
     async def adopt(self) -> list[RunReport]:
+        _remove_unused(self._place.checkpoints)
         for folder in rundir.each(self._runs_folder):
             run = rundir.spec(folder)
             if run is not None and run.kind == "container" and run.id not in self._runs:
@@ -90,7 +96,7 @@ class ContainerRunner:
         held = self._hold(run, folder, RunReport(run.id, RunState.PREPARING))
         try:
             rundir.prepare(folder, run, {})
-            _make_progress_file(folder)
+            _make_files(folder)
             os.mkdir(spec.group_folder(folder), 0o755)
         except OSError as error:
             rundir.delete(folder)
@@ -144,12 +150,12 @@ class ContainerRunner:
 
     def _adopt(self, run: RunSpec, folder: str) -> None:
         found = life.read(folder) or {}
-        held = self._hold(run, folder, rundir.report(run.id, found))
+        held = self._hold(run, folder, rundir.with_output(rundir.report(run.id, found), folder))
         held.claimed = "claim" in found
         if held.report.exit is not None:
             held.done.set()
             return
-        _make_progress_file(folder)
+        _make_files(folder)
         try:
             with open(f"{folder}/{life.STOP}", encoding="ascii") as file:
                 held.want_stop(float(file.read()))
@@ -206,13 +212,28 @@ class ContainerRunner:
             _log.error("the container runner failed", exc_info=error)
 
 
-def _make_progress_file(folder: str) -> None:
-    """Before it is mounted; writable for whatever user the image runs as."""
-    fd = os.open(f"{folder}/{life.PROGRESS}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+def _remove_unused(checkpoints: str) -> None:
+    """Take away the folders of tasks that began long ago and saved nothing."""
     try:
-        os.fchmod(fd, 0o666)  # past the umask
-    finally:
-        os.close(fd)
+        with os.scandir(checkpoints) as found:
+            old = [one.path for one in found if one.stat().st_mtime < time.time() - _UNUSED_S]
+    except OSError:
+        return
+    for path in old:
+        try:
+            os.rmdir(path)
+        except OSError:  # it is in use
+            continue
+
+
+def _make_files(folder: str) -> None:
+    """For reports and output, before they are mounted; writable for whatever user the image runs as."""
+    for name in (life.PROGRESS, life.OUTPUT):
+        fd = os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        try:
+            os.fchmod(fd, 0o666)  # past the umask
+        finally:
+            os.close(fd)
 
 
 def _owner(folder: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from trainmaster.domain.ids import NodeId
 from trainmaster.domain.run import Exit, Fault, RunReport, RunSpec, RunState
 from trainmaster.runners import container_spec as spec
-from trainmaster.runners import life
+from trainmaster.runners import life, rundir
 from trainmaster.runners.container_engine import ContainerEngine, EngineGone, NameTaken
 from trainmaster.runners.container_images import Images
 from trainmaster.runners.container_log import Spool, tail
@@ -37,6 +37,7 @@ class Place:
     """What the runs of one node have in common."""
 
     folder: str
+    checkpoints: str  # has one folder for each task
     node: NodeId
     owner: str
     engine: ContainerEngine
@@ -121,8 +122,11 @@ class ContainerRun:
         self._check_stop()
         run, place = self.spec, self.place
         volumes = [spec.parse_volume(volume, place.roots) for volume in run.volumes]
+        checkpoints = f"{place.checkpoints}/{run.id.task}"
+        os.makedirs(checkpoints, exist_ok=True)
+        os.chmod(checkpoints, 0o777)  # for whatever user the image runs as
         body = spec.create_body(
-            run, place.node, place.owner, volumes, self.folder, cpus=place.cpus, init=place.init
+            run, place.node, place.owner, volumes, self.folder, checkpoints, cpus=place.cpus, init=place.init
         )
         image = await self._unless_stopped(place.images.ensure(run.image))
         await place.images.check_directory(run, image, volumes)
@@ -294,7 +298,8 @@ class ContainerRun:
             _log.warning("run %s: its exit is reported but could not be written down: %s", self.name, error)
         state = RunState.LOST if fault is Fault.VANISHED else RunState.EXITED
         exit_ = Exit(code, fault, detail)
-        self._settle(RunReport(self.spec.id, state, self.report.started_at, at, exit_, self.report.pid))
+        report = RunReport(self.spec.id, state, self.report.started_at, at, exit_, self.report.pid)
+        self._settle(rundir.with_output(report, self.folder))
         self.done.set()
         self.begun.set()
 

@@ -20,7 +20,10 @@ LABEL_ATTEMPT = "trainmaster.attempt"
 LABEL_RANK = "trainmaster.rank"
 
 REPORT_INSIDE = "/run/trainmaster/progress.jsonl"
+OUTPUT_INSIDE = "/run/trainmaster/output.json"
 GROUP_INSIDE = "/run/trainmaster/group"
+CHECKPOINTS_INSIDE = "/run/trainmaster/checkpoints"
+_OURS = (REPORT_INSIDE, OUTPUT_INSIDE, GROUP_INSIDE, CHECKPOINTS_INSIDE)
 NETWORKS = ("none", "bridge", "host")
 DEFAULT_PIDS = 4096
 _LEAST_MEMORY = 6 * 2**20  # Docker refuses less
@@ -61,7 +64,7 @@ def parse_volume(text: str, allowed_roots: Sequence[str]) -> Volume:
     target = os.path.normpath(target) if target else ""
     if not os.path.isabs(source) or not os.path.isabs(target):
         raise _volume(f"{text!r}: both paths must be absolute")
-    if target in ("/", "//") or _within(REPORT_INSIDE, target) or _within(GROUP_INSIDE, target):
+    if target in ("/", "//") or any(_within(ours, target) for ours in _OURS):
         raise _volume(f"{text!r}: {target} inside the container is not free to mount over")
     real = os.path.realpath(source)
     if not any(_within(real, os.path.realpath(root)) for root in allowed_roots):
@@ -105,7 +108,9 @@ def environment(run: RunSpec, node: NodeId) -> list[str]:
         "TRAINMASTER_WORLD_SIZE": str(run.world_size),
         "TRAINMASTER_NODE": node,
         "TRAINMASTER_REPORT": REPORT_INSIDE,
+        "TRAINMASTER_OUTPUT": OUTPUT_INSIDE,
         "TRAINMASTER_GROUP": GROUP_INSIDE,
+        "TRAINMASTER_CHECKPOINT_DIR": CHECKPOINTS_INSIDE,
         **dict(run.environment),
     }
     return [f"{name}={value}" for name, value in values.items()]
@@ -127,12 +132,14 @@ def create_body(
     owner: str,
     volumes: Sequence[Volume],
     folder: str,
+    checkpoints: str,
     *,
     cpus: Sequence[int] | None = None,
     pids: int = DEFAULT_PIDS,
     init: bool = True,
 ) -> dict[str, Any]:
-    """The body of `POST /containers/create`. `folder` is the run's on the host, with its report file.
+    """The body of `POST /containers/create`. `folder` is the run's on the host, with its report file,
+    `checkpoints` its task's, which outlives the attempt.
 
     Nothing is privileged: no capabilities, no way to gain any, the limits of the run and no more. Raises
     Refused for a network or an amount of memory Docker does not know.
@@ -162,15 +169,14 @@ def create_body(
             {"Type": "bind", "Source": volume.source, "Target": volume.target, "ReadOnly": volume.read_only}
             for volume in volumes
         ]
-        # The file alone and not its folder: what runs inside cannot put a link to elsewhere in its place.
+        # The files alone and not their folder: what runs inside cannot put links to elsewhere in their place.
         + [
-            {
-                "Type": "bind",
-                "Source": f"{folder}/{life.PROGRESS}",
-                "Target": REPORT_INSIDE,
-                "ReadOnly": False,
-            },
+            {"Type": "bind", "Source": f"{folder}/{name}", "Target": inside, "ReadOnly": False}
+            for name, inside in ((life.PROGRESS, REPORT_INSIDE), (life.OUTPUT, OUTPUT_INSIDE))
+        ]
+        + [
             {"Type": "bind", "Source": group_folder(folder), "Target": GROUP_INSIDE, "ReadOnly": True},
+            {"Type": "bind", "Source": checkpoints, "Target": CHECKPOINTS_INSIDE, "ReadOnly": False},
         ],
     }
     if run.resources.cpu_m:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from trainmaster.domain.ids import NodeId
 from trainmaster.domain.run import RunSpec
+from trainmaster.runners import life
 
 # What a program needs to find itself at home. Everything else, secrets above all, stays with the service.
 _INHERITED = (
@@ -31,15 +32,16 @@ def home(common: Mapping[str, str]) -> str:
     return common["HOME"] if os.path.isdir(common["HOME"]) else "/"
 
 
-def identity(run: RunSpec, node: NodeId, progress: str) -> dict[str, str]:
-    """What a run may want to know of itself. `progress` is the file its reports are appended to."""
+def identity(run: RunSpec, node: NodeId, folder: str) -> dict[str, str]:
+    """What a run may want to know of itself. Its reports and its output go to files in its `folder`."""
     return {
         "TRAINMASTER_TASK": run.id.task,
         "TRAINMASTER_ATTEMPT": str(run.id.attempt),
         "TRAINMASTER_RANK": str(run.id.rank),
         "TRAINMASTER_WORLD_SIZE": str(run.world_size),
         "TRAINMASTER_NODE": node,
-        "TRAINMASTER_REPORT": progress,
+        "TRAINMASTER_REPORT": f"{folder}/{life.PROGRESS}",
+        "TRAINMASTER_OUTPUT": f"{folder}/{life.OUTPUT}",
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, run.devices)),
     }
 
@@ -53,6 +55,6 @@ def training(group: str, hints: str, checkpoints: str) -> dict[str, str]:
     }
 
 
-def complete(run: RunSpec, node: NodeId, progress: str, common: Mapping[str, str]) -> dict[str, str]:
+def complete(run: RunSpec, node: NodeId, folder: str, common: Mapping[str, str]) -> dict[str, str]:
     """Everything; what the task sets itself wins."""
-    return {**common, **identity(run, node, progress), **dict(run.environment)}
+    return {**common, **identity(run, node, folder), **dict(run.environment)}

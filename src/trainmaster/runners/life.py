@@ -22,6 +22,7 @@ STDOUT = "stdout"
 STDERR = "stderr"
 RAW = "raw"
 PROGRESS = "progress.jsonl"
+OUTPUT = "output.json"  # what a workflow hands on
 PLAN = "plan"  # of the elastic group, the newest
 
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode

@@ -165,9 +165,8 @@ class ProcessRunner:
 
     def _plan(self, run: RunSpec, folder: str) -> dict[str, Any]:
         """What the shim is to do, in its words."""
-        progress = f"{folder}/{life.PROGRESS}"
         training = environment.training(folder, self._hints.path, f"{self._checkpoints}/{run.id.task}")
-        variables = environment.complete(run, self._node, progress, {**self._environment, **training})
+        variables = environment.complete(run, self._node, folder, {**self._environment, **training})
         return {
             "word": f"run {run.id}",
             "argv": run.command,
@@ -252,6 +251,7 @@ class ProcessRunner:
 
     def _settle(self, held: _Held, report: RunReport) -> None:
         if report.exit is not None:
+            report = rundir.with_output(report, held.folder)
             self._watch.drop(held.id)
             if self._interpreters is not None:
                 self._interpreters.release(held.id)
@@ -297,7 +297,7 @@ class ProcessRunner:
         if found is None:
             self._ask(held)  # the launch was wanted and is durable: carry it out
         elif "exit" in found or life.held(folder):
-            held.report = rundir.report(run.id, found)
+            held.report = rundir.with_output(rundir.report(run.id, found), folder)
             self._take(held, found)
         else:
             self._shim_gone(run.id)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from trainmaster.domain.ids import RunId
@@ -13,9 +14,11 @@ from trainmaster.domain.run import Exit, Fault, RunReport, RunSpec, RunState, St
 from trainmaster.ports import LogFile
 from trainmaster.runners import life
 
+MAX_RESULT = 1024 * 1024  # bytes of JSON, as of a function
+
 _FILES = (
     life.SPEC, life.LIFE, life.STDOUT, life.STDERR, life.RAW, life.PROGRESS, life.STOP, life.PLAN,
-    "shim.error",
+    life.OUTPUT, "shim.error",
 )  # fmt: skip
 _STREAMS = (
     (Stream.STDOUT, life.STDOUT),
@@ -81,6 +84,39 @@ def report(run: RunId, found: Mapping[str, Mapping[str, Any]]) -> RunReport:
         Exit(ended["code"], fault, ended["detail"]),
         pid,
     )
+
+
+def with_output(report: RunReport, folder: str) -> RunReport:
+    """The report of a run that ended well with the value it left in its output file, if any.
+
+    One that is not JSON, or longer than MAX_RESULT bytes, makes the run a failure: whoever needs the value
+    could not go on with it.
+    """
+    ended = report.exit
+    if ended is None or not ended.ok or ended.result is not None:
+        return report
+    path = f"{folder}/{life.OUTPUT}"
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_RESULT + 1)
+    except OSError:
+        return report
+    if not content.strip():
+        return report
+    if len(content) > MAX_RESULT:
+        problem = f"it has more than {MAX_RESULT} bytes; write a file and hand over its path"
+    else:
+        try:
+            text = json.dumps(json.loads(content, parse_constant=_no_number), separators=(",", ":"))
+            return replace(report, exit=replace(ended, result=text))
+        except (ValueError, RecursionError) as error:
+            problem = str(error)
+    detail = f"what it wrote to TRAINMASTER_OUTPUT cannot be handed on: {problem}"
+    return replace(report, exit=replace(ended, fault=Fault.BAD_OUTPUT, detail=detail))
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def delete(folder: str) -> None:

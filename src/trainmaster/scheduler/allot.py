@@ -16,14 +16,13 @@ from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
 
-# Seconds of training a resize costs: of a group, and of a task that starts again from its checkpoint.
-_GROUP_S, _RESTART_S = 0.3, 10.0
-
 
 def allot(change: Change, room: Room, running: Counter[str]) -> None:
     """Ask the policy, if anything is elastic and something changed; shrink who should have less.
 
-    What it wants for the others stays in `state.targets`, until it is asked again.
+    What it wants for the others stays in `state.targets`, until it is asked again. A task that is restarting
+    for another count is shown with that count and cannot be moved: what was decided stands until it runs, or
+    each of its steps (it ends, it waits, it starts) would look like news and call for further resizes.
     """
     state = change.state
     policy = state.policies.allotment
@@ -34,7 +33,8 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
         return
     state.allot_due = False
     claims = list(_claims(change, room, running))
-    free = sum((view.free for view in room.views), NOTHING) + _coming_free(change)
+    unassigned = room.free - _promised(change)
+    free = unassigned + _coming_free(change)
     view = AllotmentView(change.now, claims, free, room.views, change.salt())
     targets = dict(policy.allot(view))
     for claim in claims:
@@ -50,8 +50,12 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
         reason = _why(_who(change, claim.task), claim.workers, target, claims, targets)
         if target < claim.workers:
             _take(change, claim, target, reason)
-        elif _restarts(claim.task) and room.places(claim.task) >= target - claim.workers:
-            restart(change, claim.task, target, reason)
+        elif _restarts(claim.task):
+            # It trains on with what it has until the others have given up their room.
+            more = claim.task.spec.resources * (target - claim.workers)
+            if more.fits(unassigned):
+                unassigned -= more
+                restart(change, claim.task, target, reason)
     _look_again(change, claims)
 
 
@@ -111,22 +115,25 @@ def grow_running(change: Change, room: Room, guard: Guard | None) -> None:
 def _claims(change: Change, room: Room, running: Counter[str]) -> Iterator[Claim]:
     state = change.state
     suspends = state.policies.allotment.suspends
-    most: dict[object, int] = {}
-    for task in sorted((state.active if suspends else state.elastic).values(), key=_by_start):
-        if task.spec.kind is not TaskKind.FUNCTION:
+    having = [*(state.active if suspends else state.elastic).values(), *_between_attempts(change)]
+    for task in sorted(having, key=_by_start):
+        if task.spec.kind is TaskKind.FUNCTION:
+            continue
+        if task.id in state.active:
             movable = _movable(change, task) or (suspends and task.spec.preemptible)
-            yield _claim(change, room, running, most, task, task.workers, movable)
+            yield _claim(change, room, running, task, task.workers, movable)
+        else:
+            yield _claim(change, room, running, task, state.restarting[task.id], False)
     for task_id in state.ready.head(state.limits.claims):
         task = state.tasks[task_id]
-        if task.spec.kind is not TaskKind.FUNCTION:
-            yield _claim(change, room, running, most, task, 0, True)
+        if task.spec.kind is not TaskKind.FUNCTION and task_id not in state.restarting:
+            yield _claim(change, room, running, task, 0, True)
 
 
 def _claim(
     change: Change,
     room: Room,
     running: Counter[str],
-    capacity: dict[object, int],
     task: Task,
     workers: int,
     movable: bool,
@@ -137,16 +144,14 @@ def _claim(
         least = most = workers
     if task.pinned is not None:
         least = most = task.pinned
-    shape = (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER)
-    if shape not in capacity:
-        able = room.able(task)
-        capacity[shape] = sum(spec.resources.times_fitting(room.views[at].capacity) for at in able)
-    most = min(most, max(capacity[shape], least))
+    most = min(most, max(room.holds(task), least))
     quota = state.quotas.get(spec.user)
     if quota is not None and quota.running_workers is not None:
         most = max(min(most, workers + quota.running_workers - running[spec.user]), least)
-    cost = _RESTART_S if _restarts(task) else _GROUP_S
     learned = state.learned.get(task.id, NOTHING_LEARNED)
+    cost = state.limits.group_pause_s
+    if _restarts(task):
+        cost = state.limits.restart_pause_s if learned.pause_s is None else learned.pause_s
     return Claim(task, workers, least, most, movable, learned, cost)
 
 
@@ -161,6 +166,19 @@ def _cool_at(change: Change, task: Task) -> float:
     if at is None:
         return 0.0
     return at + (limits.restart_cooldown_s if _restarts(task) else limits.resize_cooldown_s)
+
+
+def _between_attempts(change: Change) -> list[Task]:
+    """Those that have ended, or were told to, so as to start again with another count."""
+    state = change.state
+    return [state.tasks[task_id] for task_id in state.restarting if task_id not in state.active]
+
+
+def _promised(change: Change) -> Resources:
+    """What they are going to take."""
+    restarting = change.state.restarting
+    needs = (task.spec.resources * restarting[task.id] for task in _between_attempts(change))
+    return sum(needs, NOTHING)
 
 
 def _coming_free(change: Change) -> Resources:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trainmaster.domain.commands import Stop
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.lifecycle import ENDED, Move, TaskState, advance
@@ -72,8 +74,13 @@ def _decisive(task: Task, runs: list[Run]) -> list[Run]:
     return [run for run in runs if run.id.rank in task.group.members] or runs
 
 
-def finish(change: Change, task: Task, move: Move, reason: str, at: float | None = None) -> None:
-    """Enter a final state, as of `at` or now, and let go of whoever waits for this task."""
+def finish(
+    change: Change, task: Task, move: Move, reason: str, at: float | None = None, **detail: Any
+) -> None:
+    """Enter a final state, as of `at` or now, and let go of whoever waits for this task.
+
+    `detail` goes into the record.
+    """
     task = moved(
         task,
         state=advance(task.state, move),
@@ -88,7 +95,7 @@ def finish(change: Change, task: Task, move: Move, reason: str, at: float | None
         TaskState.FAILED: RecordKind.TASK_FAILED,
         TaskState.CANCELLED: RecordKind.TASK_CANCELLED,
     }[task.state]
-    change.record(kind, task, reason=reason, exit_code=task.exit_code)
+    change.record(kind, task, reason=reason, exit_code=task.exit_code, **detail)
     _release_dependants(change, task)
 
 
@@ -111,7 +118,8 @@ def _lost(change: Change, task: Task, run: Run) -> None:
     if retries_loss(task):
         _requeue(change, task, 0.0, f"lost: {detail}; starts again elsewhere")
     else:
-        finish(change, task, Move.FAIL, f"lost {task.losses} times: {detail}")
+        used_up = {"retries_used_up": True} if task.spec.retry.lost_attempts else {}
+        finish(change, task, Move.FAIL, f"lost {task.losses} times: {detail}", **used_up)
 
 
 def _failed(change: Change, task: Task, worst: Exit, over: float) -> None:
@@ -120,7 +128,8 @@ def _failed(change: Change, task: Task, worst: Exit, over: float) -> None:
     delay = delay_before_next(task, worst, change.state.seed)
     if delay is None:
         attempts = f" ({task.failures} attempts)" if task.failures > 1 else ""
-        finish(change, task, Move.FAIL, reason + attempts, over)
+        used_up = {"retries_used_up": True} if task.failures >= task.spec.retry.attempts > 1 else {}
+        finish(change, task, Move.FAIL, reason + attempts, over, **used_up)
     else:
         left = task.spec.retry.attempts - task.failures
         wait = f" in {format_duration(delay)}" if delay else ""

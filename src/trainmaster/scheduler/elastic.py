@@ -87,6 +87,7 @@ def restart(change: Change, task: Task, workers: int, reason: str) -> None:
     task = change.task(moved(task, state=advance(task.state, Move.RESIZE)))
     _note_resize(change, task, workers, reason)
     stop_attempt(change, task, Intent.RESIZE, reason)
+    change.state.restarting[task.id] = workers
 
 
 def _resizing(change: Change, task: Task, more: int, reason: str, group: Group) -> Task:

@@ -72,6 +72,9 @@ def check(state: State) -> None:
     must(ends == sorted(ends), "expected ends are sorted", ends[:3])
     expected = {(e, t.id) for t in state.active.values() if (e := expected_end(t)) is not None}
     must(set(ends) == expected, "every active task with an estimate has its end", len(ends))
+    for task_id, wanted in state.restarting.items():
+        spec = state.tasks[task_id].spec
+        must(spec.min_workers <= wanted <= spec.max_workers, "restarts stay within bounds", (task_id, wanted))
     for task_id in state.ready:
         must(task_id in state.tasks, "ready tasks exist", task_id)
     for node_id, here_runs in state.on_node.items():
@@ -83,10 +86,28 @@ def check(state: State) -> None:
             must(state.used(node_id).fits(here.capacity), "no node is over-allotted", node_id)
             devices = [device for run in here_runs.values() for device in run.devices]
             must(len(devices) == len(set(devices)), "no GPU is given twice", (node_id, devices))
+    _workflows(must, state)
     for task_id, by_rank in state.runs.items():
         for run in by_rank.values():
             listed = run.id in state.on_node.get(run.node, {})
             must(listed == run.live, "live runs are on their node", (task_id, run.id))
+
+
+def _workflows(must: Must, state: State) -> None:
+    """Between steps every open part is a live task or run, and every live part is open."""
+    must(not state.parts_ended and not state.runs_due, "no workflow is due", list(state.runs_due))
+    opened = set()
+    for run_id, unfolding in state.unfoldings.items():
+        unfolding.check()
+        must(not unfolding.finished, "a run with every stage ended has ended", run_id)
+        must(unfolding.open > 0, "something of a live run is open", run_id)
+        for at in unfolding.stages:
+            for one in at.open.values():
+                must(one in state.tasks or one in state.unfoldings, "open parts are live", (run_id, one))
+                opened.add(one)
+    for task in state.tasks.values():
+        if task.spec.part is not None:
+            must(task.id in opened, "the run of a live part knows it", task.id)
 
 
 def _workers(must: Must, task: Task, runs: dict[int, Run]) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from trainmaster.domain.run import Run, RunSpec
-from trainmaster.domain.task import Task
+from trainmaster.domain.task import Part, Task
 from trainmaster.scheduler.state import Limits, State
 
 
 def run_spec(state: State, task: Task, run: Run) -> RunSpec:
     """The orders for one worker. A function of recorded facts only, so it can be issued again after a crash.
 
-    Tasks that may have several workers get torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR,
-    MASTER_PORT) unless the task sets them itself. One that joins a group later does not: the group's plan
-    says where to meet.
+    Tasks that may have several workers get torchrun's variables unless the task sets them itself. One that
+    joins a group later does not: the group's plan says where to meet.
     """
     spec = task.spec
     environment = spec.environment
@@ -20,6 +19,8 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
         given = {name for name, _ in environment}
         defaults = _meeting_point(state, task, run)
         environment = tuple(pair for pair in defaults if pair[0] not in given) + environment
+    if spec.part is not None:
+        environment = _place_in_workflow(spec.part) + environment
     return RunSpec(
         id=run.id,
         kind=spec.kind,
@@ -40,16 +41,38 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
     )
 
 
+def _place_in_workflow(part: Part) -> tuple[tuple[str, str], ...]:
+    """What a task may want to know of its workflow run."""
+    place = [("TRAINMASTER_WORKFLOW_RUN", str(part.run)), ("TRAINMASTER_STAGE", part.stage)]
+    if part.key:
+        place.append(("TRAINMASTER_SHARD", str(part.index)))
+    if part.total is not None:
+        place.append(("TRAINMASTER_SHARDS", str(part.total)))
+    return tuple(place)
+
+
 def _meeting_point(state: State, task: Task, run: Run) -> tuple[tuple[str, str], ...]:
+    """What torchrun tells its workers: its groups are nodes here, its restarts attempts."""
     siblings = state.runs[task.id]
     first = state.nodes.get(siblings[0].node)
-    local_rank = sum(other.node == run.node for rank, other in siblings.items() if rank < run.id.rank)
+    here = [rank for rank, other in siblings.items() if other.node == run.node]
+    nodes = list(dict.fromkeys(siblings[rank].node for rank in sorted(siblings)))
+    rank, world = str(run.id.rank), str(task.workers)
     return (
-        ("RANK", str(run.id.rank)),
-        ("LOCAL_RANK", str(local_rank)),
-        ("WORLD_SIZE", str(task.workers)),
+        ("RANK", rank),
+        ("LOCAL_RANK", str(sum(other < run.id.rank for other in here))),
+        ("WORLD_SIZE", world),
+        ("LOCAL_WORLD_SIZE", str(len(here))),
+        ("GROUP_RANK", str(nodes.index(run.node))),
+        ("GROUP_WORLD_SIZE", str(len(nodes))),
+        ("ROLE_NAME", "default"),
+        ("ROLE_RANK", rank),
+        ("ROLE_WORLD_SIZE", world),
         ("MASTER_ADDR", first.address if first else "127.0.0.1"),
         ("MASTER_PORT", str(meeting_port(state.limits, task))),
+        ("TORCHELASTIC_RUN_ID", task.id),
+        ("TORCHELASTIC_RESTART_COUNT", str(task.attempt - 1)),
+        ("TORCHELASTIC_MAX_RESTARTS", str(task.spec.retry.attempts)),
     )
 
 

@@ -36,10 +36,12 @@ from trainmaster.domain.events import (
     TrainingConverged,
     WorkerJoined,
     WorkerReady,
+    WorkflowCancelRequested,
+    WorkflowOpened,
 )
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.ids import NodeId, TaskId
-from trainmaster.domain.learned import NOTHING_LEARNED, learn
+from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId
+from trainmaster.domain.learned import NOTHING_LEARNED, learn, paused
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
 from trainmaster.domain.run import Exit, Fault, Run, RunReport, RunState, settled
 from trainmaster.domain.task import Elasticity, Intent, Task, TaskKind, TaskSpec
@@ -60,6 +62,7 @@ from trainmaster.scheduler.elastic import (
 from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.state import Change, Progress, arm, moved
 from trainmaster.scheduler.timers import Timer, TimerKind
+from trainmaster.scheduler.workflows import on_opened, on_workflow_cancel, on_workflow_timeout
 
 
 def react(change: Change, event: Event) -> None:
@@ -72,7 +75,8 @@ def react(change: Change, event: Event) -> None:
 
 def on_submitted(change: Change, event: TaskSubmitted) -> None:
     state, spec = change.state, event.spec
-    check_quota(spec, state.quotas.get(spec.user), state.waiting_tasks(spec.user))
+    if spec.part is None:  # a workflow that has begun goes on
+        check_quota(spec, state.quotas.get(spec.user), state.waiting_tasks(spec.user))
     _check_placeable(change, spec)
     missing = _unmet(change, spec.after)
     task = Task(
@@ -100,7 +104,8 @@ def on_submitted(change: Change, event: TaskSubmitted) -> None:
     else:
         task = moved(task, state=advance(task.state, Move.ADMIT), queued_at=change.now)
     change.out.new_tasks.add(task.id)
-    change.record(RecordKind.TASK_SUBMITTED, task, reason=f"by {spec.user}")
+    by = spec.user if spec.part is None else spec.part.run
+    change.record(RecordKind.TASK_SUBMITTED, task, reason=f"by {by}")
     if missing:
         change.record(RecordKind.TASK_BLOCKED, task, reason=task.reason)
     change.task(task)
@@ -231,6 +236,8 @@ def on_node_joined(change: Change, event: NodeJoined) -> None:
     state, node = change.state, event.node
     if node.id in state.drained:
         node = replace(node, state=NodeState.DRAINING)
+    if not any(name == "node" for name, _ in node.labels):
+        node = replace(node, labels=(*node.labels, ("node", node.id)))  # so that a task can name it
     change.node(node)
     change.record(RecordKind.NODE_JOINED, node=node.id, reason=node.capacity.describe())
     held = {report.id for report in event.runs}
@@ -260,7 +267,7 @@ def on_measured(change: Change, event: NodeMeasured) -> None:
     if node is None:
         return
     index = node.index if event.index is None else event.index
-    change.quietly(replace(node, gauges=event.gauges, index=index, seen_at=change.now))
+    change.measured(replace(node, gauges=event.gauges, index=index, seen_at=change.now))
 
 
 def on_silent(change: Change, event: NodeFellSilent) -> None:
@@ -351,6 +358,7 @@ def _started(change: Change, task: Task, at: float, short: bool = False) -> Task
     """`short`: its end is known, too, and will be the next record, which says all this one would."""
     if task.state not in (TaskState.ACCEPTED, TaskState.PREPARING, TaskState.RESIZING):
         return task
+    _note_pause(change, task, at)
     task = moved(
         task,
         state=advance(task.state, Move.START),
@@ -365,6 +373,13 @@ def _started(change: Change, task: Task, at: float, short: bool = False) -> Task
     node = min(change.state.runs[task.id].values(), key=lambda run: run.id.rank).node
     change.record(RecordKind.TASK_STARTED, task, node, workers=task.workers)
     return task
+
+
+def _note_pause(change: Change, task: Task, at: float) -> None:
+    """Remember what a restart for a resize cost, now that the task runs again."""
+    learned = change.state.learned.get(task.id)
+    if task.id in change.state.restarting and learned is not None and learned.resized_at is not None:
+        change.state.learned[task.id] = paused(learned, max(at - learned.resized_at, 0.0))
 
 
 def _ended(change: Change, run: Run, exit_: Exit) -> None:
@@ -422,6 +437,9 @@ def on_timer(change: Change, timer: Timer) -> None:
     if timer.kind is TimerKind.ALLOTMENT:
         change.state.allot_due = change.state.unsettled = True
         return
+    if timer.kind is TimerKind.WORKFLOW_TIMEOUT:
+        on_workflow_timeout(change, WorkflowRunId(timer.task), timer.stamp)
+        return
     task = change.state.tasks.get(timer.task)
     if task is None or task.state in ENDED:
         return
@@ -470,4 +488,6 @@ _REACTIONS: dict[type, Callable[[Change, Any], None]] = {
     WorkerJoined: on_joined,
     GroupBroken: on_broken,
     TrainingConverged: on_converged,
+    WorkflowOpened: on_opened,
+    WorkflowCancelRequested: on_workflow_cancel,
 }

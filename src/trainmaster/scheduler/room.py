@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable
 
@@ -20,6 +21,12 @@ renewed = replacer(NodeView)
 Guard = Callable[[Task, set[int]], set[int]]
 
 
+def shape_of(task: Task) -> tuple[object, ...]:
+    """What decides which nodes can hold a worker of the task."""
+    spec = task.spec
+    return (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER)
+
+
 def view_of(state: State, node: Node, order: int) -> NodeView:
     """A node as policies see it.
 
@@ -29,6 +36,7 @@ def view_of(state: State, node: Node, order: int) -> NodeView:
     gauges = node.gauges
     since = gauges.time - gauges.interval
     runs = state.on_node.get(node.id, {})
+    departures = state.departures.get(node.id)
     return NodeView(
         id=node.id,
         capacity=node.capacity,
@@ -38,6 +46,7 @@ def view_of(state: State, node: Node, order: int) -> NodeView:
         runs=len(runs),
         order=order,
         unmeasured=sum(run.launched_at > since for run in runs.values()),
+        departed=departures.runs(gauges) if departures else 0.0,
     )
 
 
@@ -71,6 +80,7 @@ class Room:
         )
         self._devices: dict[NodeId, list[int]] = {}
         self._fitting: dict[tuple[object, ...], set[int]] = {}
+        self._heaps: dict[tuple[object, ...], list[tuple[tuple[float, ...], int]]] = {}
         self._scores: list[tuple[float, ...]] = []
         self._rescore: Callable[[NodeView], tuple[float, ...]] | None = None
         self.examined = 0
@@ -78,7 +88,7 @@ class Room:
     def fitting(self, task: Task) -> set[int]:
         """The orders of the nodes with room for one worker of the task now. Not to be changed."""
         spec = task.spec
-        key = (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER)
+        key = shape_of(task)
         fitting = self._fitting.get(key)
         if fitting is None:
             fitting = set()
@@ -100,12 +110,34 @@ class Room:
     def able(self, task: Task) -> frozenset[int]:
         """The orders of the nodes that could hold one worker if they were empty."""
         spec = task.spec
-        key = (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER, len(self.views))
+        key = (*shape_of(task), len(self.views))
         able = self._state.able.get(key)
         if able is None:
             able = frozenset(at for at, node in enumerate(self._nodes) if misfit(spec, node) is None)
             self._state.able[key] = able
         return able
+
+    def holds(self, task: Task) -> int:
+        """How many workers of the task the nodes would hold if they were empty."""
+        key = (*shape_of(task), len(self.views))
+        holds = self._state.holds.get(key)
+        if holds is None:
+            need = task.spec.resources
+            holds = sum(need.times_fitting(self.views[at].capacity) for at in self.able(task))
+            self._state.holds[key] = holds
+        return holds
+
+    @property
+    def free(self) -> Resources:
+        """What is free now, over all nodes."""
+        cpu_m = memory = gpus = lanes = 0
+        for view in self.views:
+            free = view.free
+            cpu_m += free.cpu_m
+            memory += free.memory
+            gpus += free.gpus
+            lanes += free.lanes
+        return Resources(cpu_m, memory, gpus, lanes)
 
     def best(
         self, task: Task, guard: Guard | None, placement: Placement, context: Context
@@ -121,9 +153,24 @@ class Room:
             if not self._scores:
                 self._rescore = lambda view: (*placement.score(view, task, context), view.order)
                 self._scores = [self._rescore(view) for view in views]
+            if guard is None:
+                return views[self._first(shape_of(task), fitting)]
             return views[min(fitting, key=self._scores.__getitem__)]
         score, at = min((placement.score(views[at], task, context), at) for at in fitting)
         return None if score[0] == math.inf else views[at]
+
+    def _first(self, shape: tuple[object, ...], fitting: set[int]) -> int:
+        """The one with the smallest score, at a cost that does not grow with their number: a task of many
+        workers asks as often. What changed since it was put on the heap was put there again."""
+        heap, scores = self._heaps.get(shape), self._scores
+        if heap is None:
+            heap = self._heaps[shape] = [(scores[at], at) for at in fitting]
+            heapq.heapify(heap)
+        while True:
+            score, at = heap[0]
+            if at in fitting and scores[at] == score:
+                return at
+            heapq.heappop(heap)
 
     def planned_node_usable(self, task: Task) -> bool:
         """Whether the node the task is planned for takes work and could hold the task if it were empty."""
@@ -131,7 +178,8 @@ class Room:
         at = self._at.get(spec.planned.node) if spec.planned is not None else None
         if at is None or at not in self.able(task):
             return False
-        return spec.resources.times_fitting(self.views[at].capacity) >= spec.min_workers
+        wanted = task.pinned or spec.min_workers
+        return spec.resources.times_fitting(self.views[at].capacity) >= wanted
 
     def places(self, task: Task) -> int:
         """How many workers of the task the free resources hold."""
@@ -179,6 +227,9 @@ class Room:
         self.views[view.order] = view
         if self._rescore is not None:
             self._scores[view.order] = self._rescore(view)
+        for shape, heap in self._heaps.items():
+            if shape[0].fits(view.free):  # type: ignore[attr-defined]
+                heapq.heappush(heap, (self._scores[view.order], view.order))
         node = self._nodes[view.order]
         for (need, labels, container), fitting in self._fitting.items():
             suits = (

@@ -10,18 +10,21 @@ from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.history import Record, RecordKind
-from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName, WorkflowRunId
 from trainmaster.domain.learned import Learned
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.run import Run
 from trainmaster.domain.task import Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
+from trainmaster.domain.workflow_run import WorkflowRun
 from trainmaster.policies.base import NodeView
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
+from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
 from trainmaster.scheduler.ready import Ready
 from trainmaster.scheduler.timers import Timer, TimerKind, Timers
+from trainmaster.scheduler.unfolding import Unfolding
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,12 @@ class Limits:
     claims: int = 64  # waiting tasks an allotment policy is shown
     resize_cooldown_s: float = 5.0  # between two resizes of a group
     restart_cooldown_s: float = 60.0  # between two resizes of a task that restarts for them
+    group_pause_s: float = 0.3  # training a resize costs a group
+    restart_pause_s: float = 10.0  # and a task that restarts for it, until it was measured
     joiner_patience_s: float = 300.0  # from a worker's launch to its being ready to train
     group_patience_s: float = 60.0  # from a plan to everybody training by it
     silence_s: float = 2.0  # from the first report of a broken step to that of the last member
+    open_parts: int = 1000  # tasks of one workflow run that are submitted at a time
     stable_s: float = 60.0  # a generation that lasts so long forgives earlier failures
     group_failures: int = 3  # workers or generations that may fail in a row
 
@@ -71,6 +77,7 @@ class State:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     drained: dict[NodeId, UserName | None] = field(default_factory=dict)  # by whom; None: by sizing
     on_node: dict[NodeId, dict[RunId, Run]] = field(default_factory=dict)  # the live runs again, by node
+    departures: dict[NodeId, Departures] = field(default_factory=dict)  # ended runs the gauges still count
     quotas: dict[str, Quota] = field(default_factory=dict)
     ready: Ready = field(default_factory=Ready)
     dependants: dict[TaskId, set[TaskId]] = field(default_factory=dict)  # who waits for a task to end
@@ -85,11 +92,17 @@ class State:
     stopping: dict[TaskId, Task] = field(default_factory=dict)  # with live workers that were told to end
     learned: dict[TaskId, Learned] = field(default_factory=dict)  # of the training of live tasks
     targets: dict[TaskId, int] = field(default_factory=dict)  # what the allotment policy last wanted
+    restarting: dict[TaskId, int] = field(default_factory=dict)  # for another count: until it runs with it
     allot_due: bool = True  # something changed that the allotment policy should see
     allot_at: float = 0.0  # when it will be asked anyway; 0 for never
     views: dict[NodeId, NodeView] = field(default_factory=dict)  # what `room` made of a node; void on change
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
+    holds: dict[object, int] = field(default_factory=dict)  # workers of a shape that empty nodes would hold
     placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
+    unfoldings: dict[WorkflowRunId, Unfolding] = field(default_factory=dict)  # the live workflow runs
+    next_run_seq: int = 1
+    parts_ended: list[Task] = field(default_factory=list)  # of workflow runs, in this step
+    runs_due: dict[WorkflowRunId, None] = field(default_factory=dict)  # to go on with in this step, in order
     unsettled: bool = True  # something changed that a cycle could act upon
     decisions: int = 0  # numbers decisions, to salt chance
 
@@ -127,6 +140,7 @@ class Outcome:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     quotas: list[Quota] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
+    workflow_runs: dict[WorkflowRunId, WorkflowRun] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     refused: dict[int, TrainmasterError] = field(default_factory=dict)  # by position in the list of events
@@ -152,6 +166,8 @@ class Change:
         elif state.active.pop(task.id, None) is not None:
             state.ends.remove(task.id)
         self._elastic(task)
+        if task.id in state.restarting and not _restarting(task):
+            del state.restarting[task.id]
         if task.state in WAITING:
             state.waiting.setdefault(task.spec.user, set()).add(task.id)
         else:
@@ -162,7 +178,10 @@ class Change:
             state.progress.pop(task.id, None)
             state.learned.pop(task.id, None)
             state.targets.pop(task.id, None)
+            state.restarting.pop(task.id, None)
             state.unsettled = True
+            if task.spec.part is not None:
+                state.parts_ended.append(task)
             return task
         state.tasks[task.id] = task
         if task.state in (TaskState.QUEUED, TaskState.INTERRUPTED) and task.not_before <= self.now:
@@ -200,7 +219,8 @@ class Change:
             siblings = state.runs.get(run.id.task)
             if siblings is not None:
                 siblings[run.id.rank] = run
-            state.on_node.get(run.node, {}).pop(run.id, None)
+            if state.on_node.get(run.node, {}).pop(run.id, None) and (node := state.nodes.get(run.node)):
+                state.departures.setdefault(run.node, Departures()).ended(run, node.gauges, self.now)
             state.unsettled = True
         return run
 
@@ -213,12 +233,18 @@ class Change:
         self.state.nodes[node.id] = node
         self.state.views.pop(node.id, None)
         self.state.able.clear()
+        self.state.holds.clear()
         self.state.placeable.clear()
         self.state.unsettled = self.state.allot_due = True
         return node
 
-    def quietly(self, node: Node) -> None:
-        """A node's measurements changed: no decision depends on it, nothing needs storing."""
+    def workflow_run(self, run: WorkflowRun) -> None:
+        self.out.workflow_runs[run.id] = run
+
+    def measured(self, node: Node) -> None:
+        """A node has new gauges: nothing needs storing, and no cycle is due for it."""
+        if node.gauges.time != self.state.nodes[node.id].gauges.time:  # told twice counts once
+            self.state.departures.setdefault(node.id, Departures()).measure()
         self.state.nodes[node.id] = node
         self.state.views.pop(node.id, None)
 
@@ -278,6 +304,14 @@ def restore(
                 state.dependants.setdefault(dep, set()).add(task.id)
         change.task(task)
         arm(change, task)
+
+
+def _restarting(task: Task) -> bool:
+    """On its way from the end of one attempt to the start of the next, as a resize wants it."""
+    return task.intent is Intent.RESIZE or (
+        task.intent is Intent.NONE
+        and (task.state in (TaskState.ACCEPTED, TaskState.PREPARING) or task.preempting)
+    )
 
 
 def _left_behind(task: Task, run: Run) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import Event
 from trainmaster.scheduler.cycle import cycle
-from trainmaster.scheduler.reactor import on_timer, react
+from trainmaster.scheduler.reactor import on_submitted, on_timer, react
 from trainmaster.scheduler.state import Change, Outcome, State
+from trainmaster.scheduler.workflows import advance
 
 
 def step(state: State, events: Sequence[Event], now: float) -> Outcome:
@@ -26,6 +27,8 @@ def step(state: State, events: Sequence[Event], now: float) -> Outcome:
             out.refused[position] = error
     for timer in state.timers.due(now):
         on_timer(change, timer)
+    if state.parts_ended or state.runs_due:
+        advance(change, on_submitted)  # what follows in their workflows is submitted
     if state.unsettled:
         state.unsettled = False
         out.again = cycle(change)

@@ -16,6 +16,7 @@ class TimerKind(StrEnum):
     PRIORITY_PERIOD = "priority-period"
     GROUP_PATIENCE = "group-patience"  # stamp: the generation that should have begun
     JOINER_PATIENCE = "joiner-patience"  # stamp: the rank that should be a member
+    WORKFLOW_TIMEOUT = "workflow-timeout"  # of a workflow run instead of a task; stamp: its round
     ALLOTMENT = "allotment"  # of no task: look at the worker counts again
 
 

@@ -128,7 +128,9 @@ class Loop:
         for entry in entries:
             batch.logs.extend(entry.logs)
             batch.metrics.extend(entry.metrics)
-            if entry.idempotency is not None and entry.idempotency[2] in outcome.new_tasks:
+            if entry.idempotency is not None and (
+                entry.idempotency[2] in outcome.new_tasks or entry.idempotency[2] in outcome.workflow_runs
+            ):
                 batch.idempotency.append(entry.idempotency)
         if not batch.empty():
             last = await self._commit(batch)
@@ -197,6 +199,7 @@ def as_batch(outcome: Outcome) -> Batch:
         nodes=list(outcome.nodes.values()),
         quotas=outcome.quotas,
         settings=dict(outcome.settings),
+        workflow_runs=list(outcome.workflow_runs.values()),
     )
     for task in outcome.tasks.values():
         (batch.new_tasks if task.id in outcome.new_tasks else batch.tasks).append(task)

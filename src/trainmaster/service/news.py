@@ -81,7 +81,7 @@ class News:
                 events += words
             if chunk.data or chunk.last:
                 logs.append(chunk)
-        events += [ProgressReported(m.run, m.time, m.step, dict(m.values)) for m in _latest(metrics)]
+        events += map(reported, _latest(metrics))
         if result.gauges is not None:
             events.append(NodeMeasured(node, result.gauges, result.index))
             self._on_gauges(node, result.run_gauges)
@@ -98,6 +98,15 @@ class News:
 Gauged = Callable[[NodeId, tuple[RunGauge, ...]], None]
 
 
+def reported(metric: Metric) -> ProgressReported:
+    return ProgressReported(metric.run, metric.time, metric.step, dict(metric.values))
+
+
 def _latest(metrics: list[Metric]) -> list[Metric]:
-    """The last report of each run: earlier ones of the same poll only matter as rows."""
-    return list({metric.run: metric for metric in metrics}.values())
+    """One report of each run: the last of this poll, with what earlier ones of it said besides."""
+    found: dict[RunId, Metric] = {}
+    for metric in metrics:
+        before = found.get(metric.run)
+        values = {**before.values, **metric.values} if before is not None else metric.values
+        found[metric.run] = replace(metric, values=values)
+    return list(found.values())

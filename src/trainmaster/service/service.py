@@ -41,13 +41,15 @@ from trainmaster.policies.registry import PROFILES, Profile, named
 from trainmaster.ports import Bus, Clock, Engine, Store
 from trainmaster.scheduler.drains import restore_drained
 from trainmaster.scheduler.explain import Explanation, Fact, explain
+from trainmaster.scheduler.recall import recall
 from trainmaster.scheduler.state import Progress, State, restore
 from trainmaster.service.access import Access
 from trainmaster.service.dispatch import Dispatch
 from trainmaster.service.gauges import GaugeBook
 from trainmaster.service.loop import Loop
-from trainmaster.service.news import News
+from trainmaster.service.news import News, reported
 from trainmaster.service.sizing import Sizing
+from trainmaster.service.workflows import Workflows
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +93,7 @@ class Service:
         self.dispatch = Dispatch(engine)
         self.loop = Loop(self.state, store, clock, self.dispatch, bus, incarnation=secrets.token_hex(8))
         self.sizing = Sizing(self.loop, store, clock, options.grid, options.sizing, options.keep_tasks_s)
+        self.workflows = Workflows(self.loop, self.state, store, clock, self._checked)
         self.started_at = clock.now()
         self._jobs: list[asyncio.Task[None]] = []
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -110,6 +113,8 @@ class Service:
         restore_drained(self.state, loaded.settings)
         self.sizing.restore(loaded.settings)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
+        for metrics, records in loaded.training:
+            recall(self.state, map(reported, metrics), records)
         news = News(self.loop, self.clock, loaded.log_offsets, self.gauges.note_runs)
         self._jobs = [
             asyncio.create_task(self.loop.run(), name="scheduler loop"),
@@ -117,6 +122,7 @@ class Service:
             asyncio.create_task(self._watch_gauges(), name="gauges"),
             asyncio.create_task(self.sizing.run(), name="sizing"),
         ]
+        await self.workflows.restore(loaded)
         await self.engine.start(news)
         log.info("service started", live_tasks=len(loaded.tasks), live_runs=len(loaded.runs))
 

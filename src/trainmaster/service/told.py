@@ -82,13 +82,14 @@ def _group_word(run: RunId, told: dict[str, Any]) -> Event | None:
 def _shares(told: dict[str, Any]) -> dict[str, Any]:
     """The leader's word on who does how much, as metrics: `share/3`, `speed/3`, `step_s`; and over all
     `workers` and `samples_s`."""
-    flat: dict[str, Any] = {name: told[name] for name in ("t", "step", "step_s") if name in told}
+    known = ("t", "step", "step_s", "samples_s")
+    flat: dict[str, Any] = {name: told[name] for name in known if name in told}
     for many, one in (("shares", "share"), ("speeds", "speed")):
         named = told.get(many)
         if isinstance(named, dict):
             flat.update({f"{one}/{rank}": value for rank, value in list(named.items())[:_MEMBERS]})
             if many == "shares":
-                flat |= _in_all(named, told.get("step_s"))
+                flat = _in_all(named, told.get("step_s")) | flat
     return flat
 
 

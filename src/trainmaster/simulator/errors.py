@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.units import format_duration
 
 
 class BadWorkload(TrainmasterError):
@@ -53,6 +54,30 @@ class BadSetting(TrainmasterError):
 
     def __init__(self, name: str, value: object, wanted: str) -> None:
         super().__init__(f"{name}: {value!r} is not {wanted}", remedy=f"give {wanted}", name=name)
+
+
+class EmptyHistory(TrainmasterError):
+    """There is nothing to replay in the window asked for."""
+
+    code = "empty-history"
+    status = 404
+
+    def __init__(self, seconds: float, never_started: int = 0) -> None:
+        hint = f" ({never_started} were there, but never started)" if never_started else ""
+        super().__init__(
+            f"no task ran within the last {format_duration(seconds)}{hint}",
+            remedy="ask for a longer time with --last, or wait until something has run",
+            seconds=seconds,
+            never_started=never_started,
+        )
+
+
+class CannotReplay(TrainmasterError):
+    """A replay came to no end, or to a bad one."""
+
+    code = "cannot-replay"
+    status = 422
+    remedy = "ask for a shorter time, or for other nodes"
 
 
 class Stalled(TrainmasterError):

@@ -5,19 +5,20 @@ from __future__ import annotations
 import gc
 import heapq
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.events import Event, NodeJoined, TaskSubmitted
-from trainmaster.domain.ids import TaskId
+from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.task import Elasticity, TaskSpec
 from trainmaster.policies.registry import Policies
 from trainmaster.scheduler.state import Limits, Outcome, State
 from trainmaster.scheduler.step import step
 from trainmaster.simulator.errors import BadSetting, Stalled
+from trainmaster.simulator.faults import Straggler
 from trainmaster.simulator.report import Report
 from trainmaster.simulator.training import Training
 from trainmaster.simulator.world import Costs, World
@@ -32,12 +33,16 @@ class Arrival:
     training: Training
 
 
+_FAULTS_ALONE = 100  # of each node, with no change of any task between them: nothing will come of it
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """All a run depends on. The same scenario gives the same run, to the byte.
 
     `arrivals` must not go back in time; it is read as it is needed, so it may be endless if `until` is given.
-    `faults`: events of nodes with their times, likewise in order. `round_s`: decide only at multiples of it
+    `faults`: events of nodes and stragglers with their times, likewise in order (`Faults.over` makes endless
+    ones). `paces`: how fast nodes are, 1 if they are not named. `round_s`: decide only at multiples of it
     (news waits for the next), as schedulers that work in rounds do; 0 decides at once.
     """
 
@@ -45,7 +50,8 @@ class Scenario:
     policies: Policies
     arrivals: Iterable[Arrival]
     costs: Costs = field(default_factory=Costs)
-    faults: Iterable[tuple[float, Event]] = ()
+    faults: Iterable[tuple[float, Event | Straggler]] = ()
+    paces: Mapping[NodeId, float] = field(default_factory=dict)
     round_s: float = 0.0
     until: float = math.inf
     seed: int = 0
@@ -70,7 +76,11 @@ class Simulation:
         self.now = 0.0
         self.state = State(seed=scenario.seed, limits=scenario.limits, policies=scenario.policies)
         self.report = report or Report()
-        self.world = World(self.at, scenario.costs, scenario.seed)
+        self.world = World(self.at, scenario.costs)
+        for node, pace in scenario.paces.items():
+            if not 0 < pace < math.inf:
+                raise BadSetting(f"pace of {node}", pace, "a positive number")
+            self.world.paces[node] = pace
         self.steps = 0
         self._scenario = scenario
         self._heap: list[_Due] = []
@@ -99,16 +109,17 @@ class Simulation:
                 self.now = now
                 self._step(self._happen(now))
                 self._arm()
+                if self._faults_alone > _FAULTS_ALONE * len(self._scenario.nodes):
+                    break
         self.report.close(self.now, self.world)
-        if self.state.tasks and not heap:
+        if self.state.tasks and (not heap or self._faults_alone):
             raise Stalled(self.now, list(self.state.tasks))
         return self.report
 
     def _begin(self) -> None:
         nodes = self._scenario.nodes
-        self.report.begin(nodes, self.state)
         for node in nodes:
-            self.world.join(node)
+            self.world.join(node, self.now)
         self._step([NodeJoined(node) for node in nodes])
         self._next_arrival()
         self._next_fault()
@@ -151,6 +162,8 @@ class Simulation:
                 self.report.refused(event, error)
         self.world.obey(outcome.commands, self.now)
         self.report.take(outcome, self.now)
+        if outcome.tasks:
+            self._faults_alone = 0
         for task in outcome.tasks.values():
             if task.ended_at is not None:
                 self.report.ended(task, self.world.drop(task.id))
@@ -161,6 +174,7 @@ class Simulation:
         if self._wake_at is not None and (not self._heap or self._wake_at < self._heap[0].time):
             self.at(self._wake_at, tuple)
 
+    _faults_alone = 0  # since the last change of a task
     _wake_at: float | None = None
     _upcoming: Arrival | None = None
 
@@ -201,10 +215,11 @@ class Simulation:
         if fault is not None:
             self.at(fault[0], self._fail, fault[1])
 
-    def _fail(self, event: Event) -> list[Event]:
+    def _fail(self, event: Event | Straggler) -> list[Event]:
         self.world.happened(event, self.now)
         self._next_fault()
-        return [event]
+        self._faults_alone += 1
+        return [] if isinstance(event, Straggler) else [event]
 
 
 @contextmanager

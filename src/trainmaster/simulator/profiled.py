@@ -31,6 +31,8 @@ class Profiled:
         self._rate: float | None = None
         self._rates: dict[int, tuple[float, ...]] = {}
 
+    resumes = True
+
     @property
     def done(self) -> float:
         return self._done

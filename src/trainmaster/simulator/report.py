@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from trainmaster.domain.cluster import Node
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import TaskSubmitted
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Task
-from trainmaster.scheduler.state import Outcome, State
+from trainmaster.scheduler.state import Outcome
 
 if TYPE_CHECKING:
     from trainmaster.simulator.world import Lived, World
@@ -75,8 +74,10 @@ def _bin(value: float) -> int:
 class Report:
     """Times in seconds. JCT: from submission to the end; wait: from submission to the first start.
 
-    Energy: `idle_w` for a node that is there, `worker_w` more for each worker that trains (an assumption of
-    ours: the traces have no power). Fairness: Jain's index over (seconds of training) / JCT of the tasks that
+    Node-hours: of nodes that are there, from the beginning to the end of the run; busy ones hold a worker.
+    Utilisation: the largest share of cores, memory and GPUs that workers held. Energy: `idle_w` for a node
+    that is there, `worker_w` more for each worker that trains (an assumption of ours: the traces have no
+    power). Fairness: Jain's index over (seconds of training) / JCT of the tasks that
     succeeded: 1 if all were slowed down alike. `on_end` is called with each task that ends, for what this
     summary leaves out.
     """
@@ -91,18 +92,14 @@ class Report:
         self.ends: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.restarts = self.regroups = self.submitted = 0
-        self.worker_s = self.makespan = self.slot_s = 0.0
+        self.worker_s = self.makespan = 0.0
+        self.node_s = self.busy_node_s = self.utilisation = 0.0
         self.last_end = 0.0
         self._first: float | None = None
         self._on_end = on_end
         self._idle_w, self._worker_w = idle_w, worker_w
         self._ratio = self._ratio2 = 0.0
-        self._slots = 0
-        self._nodes = 0
         self.accuracy = Quantiles()
-
-    def begin(self, nodes: Sequence[Node], state: State) -> None:
-        self._nodes = len(nodes)
 
     def refused(self, event: TaskSubmitted, error: TrainmasterError) -> None:
         self.refusals[error.code] += 1
@@ -138,6 +135,9 @@ class Report:
         self.makespan = max(self.last_end - (self._first or 0.0), 0.0)
         for life in world.lives.values():  # those that have not ended
             self.worker_s += life.worker_s
+        world.usage.until(now)
+        self.node_s, self.busy_node_s = world.usage.there_s, world.usage.busy_s
+        self.utilisation = world.usage.utilisation
 
     @property
     def fairness(self) -> float:
@@ -145,7 +145,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; the same run gives the same bytes."""
-        node_h = self._nodes * self.makespan / 3600
+        node_h = self.node_s / 3600
         energy = (node_h * self._idle_w + self.worker_s / 3600 * self._worker_w) / 1000
         return {
             "submitted": self.submitted,
@@ -156,6 +156,8 @@ class Report:
             "makespan_s": round(self.makespan, 3),
             "worker_hours": round(self.worker_s / 3600, 4),
             "node_hours": round(node_h, 4),
+            "busy_node_hours": round(self.busy_node_s / 3600, 4),
+            "utilisation": round(self.utilisation, 4),
             "energy_kwh": round(energy, 4),
             "fairness": round(self.fairness, 4),
             "restarts": self.restarts,

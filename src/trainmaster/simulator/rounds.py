@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from trainmaster.domain.errors import InvariantBroken
 from trainmaster.domain.ids import NodeId, TaskId
-from trainmaster.domain.learned import Learned, learn
+from trainmaster.domain.learned import Learned, learn, renewed
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.task import Task
@@ -187,6 +187,7 @@ def _decide(policy: Allotment, jobs: dict[TaskId, Job], rounds: Rounds, now: flo
         job.restarts += first is not None
         job.paused = rounds.restart_s
         job.resized_at = now
+        job.learned = renewed(job.learned, resizes=job.restarts)
         job.task = _moved(
             job.task, workers=job.workers, started_at=now, state=TaskState.RUNNING,
             accepted_at=job.task.accepted_at if job.task.accepted_at is not None else now,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,22 +38,41 @@ class Usl:
         return workers / (1 + self.serial * more + self.crosstalk * workers * more)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Speeds that were measured or fitted: `rates[w - 1]` with w workers, positive, in any one unit. More
+    workers than there are rates are as fast as the last."""
+
+    rates: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.rates or not all(0 < rate < math.inf for rate in self.rates):
+            raise BadSetting("rates", self.rates, "one or more positive numbers")
+
+    def rate(self, workers: int) -> float:
+        return self.rates[min(workers, len(self.rates)) - 1] / self.rates[0]
+
+
 class Scaling(Length):
-    """A task of so many seconds for one worker; more make it faster."""
+    """A task of so many seconds for one worker; more make it faster. Spread over several clusters of nodes it
+    is `across` times as fast (0..1) as within one."""
 
-    __slots__ = ("_workers", "speed")
+    __slots__ = ("_across", "_workers", "across", "speed")
 
-    def __init__(self, seconds: float, speed: Speed) -> None:
-        super().__init__(seconds)
-        self.speed = speed
-        self._workers = 1
+    def __init__(self, seconds: float, speed: Speed, resumes: bool = True, across: float = 1.0) -> None:
+        super().__init__(seconds, resumes)
+        if not 0 < across <= 1:
+            raise BadSetting("across", across, "above 0 and at most 1")
+        self.speed, self.across = speed, across
+        self._workers, self._across = 1, 1.0
 
     def crew(self, crew: Crew) -> None:
         super().crew(crew)
         self._workers = crew.workers
+        self._across = self.across if crew.clusters > 1 else 1.0
 
     def rate(self) -> float:
-        return super().rate() * self.speed.rate(self._workers)
+        return super().rate() * self._across * self.speed.rate(self._workers)
 
     def metrics(self) -> Mapping[str, float]:
         return {"samples_s": self.rate()}

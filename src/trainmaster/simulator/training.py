@@ -15,11 +15,13 @@ from trainmaster.simulator.errors import BadSetting
 class Crew:
     """The workers that train: how many on each node (no zeros) and the relative speed of the slowest one.
 
-    `pace` is 1 for a node as fast as the one the curves were measured on.
+    `pace` is 1 for a node as fast as the one the curves were measured on; `clusters`: over how many clusters
+    of nodes they are spread.
     """
 
     shape: tuple[int, ...]
     pace: float = 1.0
+    clusters: int = 1
 
     @property
     def workers(self) -> int:
@@ -57,6 +59,11 @@ class Training(Protocol):
     @property
     def over(self) -> bool: ...
 
+    @property
+    def resumes(self) -> bool:
+        """A later attempt goes on from the last checkpoint; False: it begins anew."""
+        ...
+
     def metrics(self) -> Mapping[str, float]:
         """What its leader would report now."""
         ...
@@ -69,12 +76,13 @@ class Training(Protocol):
 class Length:
     """A task that takes so many seconds however it is placed: a row of a log of rigid jobs."""
 
-    __slots__ = ("_done", "_pace", "seconds")
+    __slots__ = ("_done", "_pace", "resumes", "seconds")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, resumes: bool = True) -> None:
         if not 0 < seconds < math.inf:
             raise BadSetting("seconds", seconds, "a positive number")
         self.seconds = seconds
+        self.resumes = resumes
         self._done = 0.0
         self._pace = 1.0
 

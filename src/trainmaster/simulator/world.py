@@ -19,8 +19,11 @@ from trainmaster.domain.events import (
 )
 from trainmaster.domain.ids import NodeId, RunId, TaskId
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
+from trainmaster.domain.units import Resources
 from trainmaster.simulator.errors import BadSetting
+from trainmaster.simulator.faults import Straggler
 from trainmaster.simulator.training import Crew, Training
+from trainmaster.simulator.usage import Usage
 
 _SLACK = 1e-9  # of a milestone: what rounding leaves
 
@@ -31,8 +34,7 @@ class Costs:
     which also load a checkpoint; `ready_s`: from running to ready for a group; `regroup_s`: training pauses
     so long at each change of a group; `stop_s`: from the order to the end of a run; `checkpoint_s`: seconds
     between checkpoints, which is the most that a lost node can cost; 0 loses nothing. `report_s`: seconds
-    between
-    progress reports; 0: none but at milestones; None: none at all."""
+    between progress reports; 0: none but at milestones; None: none at all."""
 
     start_s: float = 0.0
     restart_s: float = 0.0
@@ -53,12 +55,12 @@ class _Attempt:
     """The runs of one attempt and when what they did was last written up."""
 
     __slots__ = (
-        "generation", "joined", "loose", "members", "number", "runs", "saved", "saved_at",
+        "generation", "joined", "loose", "members", "need", "number", "runs", "saved", "saved_at",
         "since", "size", "starting", "task", "training", "version",
     )  # fmt: skip
 
-    def __init__(self, task: TaskId, number: int, size: int, training: Training) -> None:
-        self.task, self.number, self.size, self.training = task, number, size, training
+    def __init__(self, task: TaskId, number: int, size: int, need: Resources, training: Training) -> None:
+        self.task, self.number, self.size, self.need, self.training = task, number, size, need, training
         self.runs: dict[int, NodeId] = {}  # live ones
         self.loose: set[int] = set()  # told to stop
         self.starting = False
@@ -87,21 +89,28 @@ class Lived:
 class World:
     """Holds what lives, and nothing of what has ended."""
 
-    def __init__(self, at: Callable[..., None], costs: Costs, seed: int = 0) -> None:
+    def __init__(self, at: Callable[..., None], costs: Costs) -> None:
         self._at = at
         self._costs = costs
-        self.paces: dict[NodeId, float] = {}  # by node; 1 if absent
+        self.paces: dict[NodeId, float] = {}  # by node as it is; 1 if absent
+        self.slowed: dict[NodeId, float] = {}  # stragglers: the part of that which is left
+        self.clusters: dict[NodeId, str] = {}  # by the node label `cluster`
         self.nodes: dict[NodeId, Node] = {}
         self.lives: dict[TaskId, Lived] = {}
         self.groups: set[TaskId] = set()  # tasks whose workers form a group
+        self.usage = Usage()
         self._attempts: dict[TaskId, _Attempt] = {}
 
     @property
     def busy(self) -> bool:
         return bool(self.lives)
 
-    def join(self, node: Node) -> None:
+    def join(self, node: Node, now: float) -> None:
         self.nodes[node.id] = node
+        self.usage.join(node, now)
+        cluster = dict(node.labels).get("cluster")
+        if cluster is not None:
+            self.clusters[node.id] = cluster
 
     def expect(self, task: TaskId, training: Training, arrived: float, group: bool) -> None:
         """A task with this training is about to be submitted."""
@@ -111,7 +120,10 @@ class World:
 
     def drop(self, task: TaskId) -> Lived | None:
         """It has ended, or was refused."""
-        self._attempts.pop(task, None)
+        attempt = self._attempts.pop(task, None)
+        if attempt is not None:
+            attempt.since = None
+            attempt.version += 1
         self.groups.discard(task)
         return self.lives.pop(task, None)
 
@@ -138,11 +150,14 @@ class World:
         if attempt is None or attempt.number != run.id.attempt:
             life = self.lives[task]
             life.starts += 1
-            attempt = _Attempt(task, run.id.attempt, run.world_size, life.training)
+            if life.starts > 1 and not life.training.resumes:
+                life.training.back_to(0.0)
+            attempt = _Attempt(task, run.id.attempt, run.world_size, run.resources, life.training)
             self._attempts[task] = attempt
         if run.id.rank in attempt.runs:
             return
         attempt.runs[run.id.rank] = command.node
+        self.usage.take(command.node, run.resources, now)
         delay = self._costs.start_s if attempt.number == 1 else self._costs.restart_s
         if attempt.size == len(attempt.runs) and not attempt.starting:
             attempt.starting = True
@@ -205,6 +220,7 @@ class World:
         node = attempt.runs.pop(rank, None)
         if node is None:
             return []
+        self.usage.give_back(node, attempt.need, now)
         run = RunId(attempt.task, attempt.number, rank)
         return [RunReported(node, RunReport(run, RunState.EXITED, attempt.since or now, now, exit_))]
 
@@ -228,6 +244,8 @@ class World:
     def _join(self, attempt: _Attempt, rank: int, generation: int, now: float) -> list[Event]:
         if self._attempts.get(attempt.task) is not attempt or attempt.generation != generation:
             return []
+        if rank not in attempt.runs or rank in attempt.loose:
+            return []  # it was lost, or told to stop, on the way
         attempt.joined.add(rank)
         if attempt.joined >= set(attempt.members) and attempt.since is None:
             self._train(attempt, now)
@@ -241,8 +259,11 @@ class World:
         for rank in attempt.members:
             node = attempt.runs[rank]
             by_node[node] = by_node.get(node, 0) + 1
-        pace = min(self.paces.get(node, 1.0) for node in by_node) if self.paces else 1.0
-        attempt.training.crew(Crew(tuple(by_node.values()), pace))
+        pace = 1.0
+        if self.paces or self.slowed:
+            pace = min(self.paces.get(node, 1.0) * self.slowed.get(node, 1.0) for node in by_node)
+        clusters = len({self.clusters.get(node, "") for node in by_node}) if self.clusters else 1
+        attempt.training.crew(Crew(tuple(by_node.values()), pace, clusters))
         attempt.since = now
         self._appoint(attempt, now)
 
@@ -293,6 +314,7 @@ class World:
             for rank, node in attempt.runs.items():
                 run = RunId(attempt.task, attempt.number, rank)
                 events.append(RunReported(node, RunReport(run, RunState.EXITED, started, now, Exit(0))))
+                self.usage.give_back(node, attempt.need, now)
             attempt.runs = {}
         else:
             self._appoint(attempt, now)
@@ -300,12 +322,15 @@ class World:
 
     # --- faults ---------------------------------------------------------------------------------------------
 
-    def happened(self, event: Event, now: float) -> None:
-        """A node vanished with all it held, or came (back) empty."""
-        if isinstance(event, NodeJoined):
-            self.join(event.node)
+    def happened(self, event: Event | Straggler, now: float) -> None:
+        """A node vanished with all it held, came (back) empty, or became slow."""
+        if isinstance(event, Straggler):
+            self._slow_down(event, now)
+        elif isinstance(event, NodeJoined):
+            self.join(event.node, now)
         elif isinstance(event, NodeVanished):
             self.nodes.pop(event.node, None)
+            self.usage.leave(event.node, now)
             for attempt in list(self._attempts.values()):
                 dead = [rank for rank, node in attempt.runs.items() if node == event.node]
                 if dead:
@@ -313,14 +338,13 @@ class World:
                     if set(dead) >= set(attempt.members) or attempt.task not in self.groups:
                         attempt.training.back_to(attempt.saved)
                     for rank in dead:
-                        del attempt.runs[rank]
+                        self.usage.give_back(attempt.runs.pop(rank), attempt.need, now)
 
-    def slow_down(self, node: NodeId, pace: float, now: float) -> None:
-        """A straggler: from now on the node works at `pace` times its speed."""
-        if not pace > 0:
-            raise BadSetting("pace", pace, "a positive number")
-        self.paces[node] = pace
+    def _slow_down(self, straggler: Straggler, now: float) -> None:
+        if not straggler.pace > 0:
+            raise BadSetting("pace", straggler.pace, "a positive number")
+        self.slowed[straggler.node] = straggler.pace
         for attempt in self._attempts.values():
-            if attempt.since is not None and node in attempt.runs.values():
+            if attempt.since is not None and straggler.node in attempt.runs.values():
                 self._write_up(attempt, now)
                 self._train(attempt, now)

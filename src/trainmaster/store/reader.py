@@ -9,15 +9,17 @@ from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import RunId, TaskId
+from trainmaster.domain.learned import MAX_POINTS
 from trainmaster.domain.lifecycle import ENDED, TaskState
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.task import Task
 from trainmaster.ports import Loaded, Metric, TaskFilter, TokenRow
-from trainmaster.store import rows, schema
+from trainmaster.scheduler.recall import RECALLED
+from trainmaster.store import rows, schema, workflows
 from trainmaster.store.writer import short
 
 _T = schema.task.c
-_TASK = (_T.id, _T.seq, _T.submitted_at, _T.spec, *(schema.task.c[name] for name in rows.TASK_CHANGES))
+TASK_COLUMNS = (_T.id, _T.seq, _T.submitted_at, _T.spec, *(schema.task.c[name] for name in rows.TASK_CHANGES))
 _LIVE = tuple(state.value for state in TaskState if state not in ENDED)
 FOUND = 10
 LATELY = 10_000
@@ -26,7 +28,10 @@ LATELY = 10_000
 def load(connection: Connection) -> Loaded:
     """Everything the scheduler needs after a restart."""
     alive = _T.status.in_(_LIVE)
-    tasks = [rows.task_of(row) for row in connection.execute(select(*_TASK).where(alive).order_by(_T.seq))]
+    tasks = [
+        rows.task_of(row) for row in connection.execute(select(*TASK_COLUMNS).where(alive).order_by(_T.seq))
+    ]
+    live_runs = workflows.live(connection)
     ledger_seq = connection.execute(select(schema.ledger.c.event_seq)).scalar() or 0
     return Loaded(
         tasks=tasks,
@@ -38,6 +43,27 @@ def load(connection: Connection) -> Loaded:
         last_task_seq=connection.execute(select(func.max(_T.seq))).scalar() or 0,
         log_offsets=_log_offsets(connection),
         ended=_ended_dependencies(connection),
+        training=[
+            _training(connection, task.id)
+            for task in tasks
+            if task.first_started_at is not None and task.spec.min_workers < task.spec.max_workers
+        ],
+        workflow_runs=live_runs,
+        parts=workflows.parts(connection, [run.id for run in live_runs]),
+        last_run_seq=connection.execute(select(func.max(schema.workflow_run.c.seq))).scalar() or 0,
+    )
+
+
+def _training(connection: Connection, task_id: TaskId) -> tuple[list[Metric], list[Record]]:
+    m, e = schema.metric.c, schema.event.c
+    columns = (m.task, m.attempt, m.rank, m.time, m.step, m.metrics)
+    latest = select(*columns).where(m.task == task_id).order_by(m.time.desc(), m.id.desc())
+    said = connection.execute(latest.limit(MAX_POINTS)).all()
+    words = select(schema.event).where(e.task == task_id, e.kind.in_([kind.value for kind in RECALLED]))
+    records = connection.execute(words.order_by(e.seq.desc()).limit(MAX_POINTS)).all()
+    return (
+        [rows.metric_of(row) for row in reversed(said)],
+        [rows.record_of(row)[1] for row in reversed(records)],
     )
 
 
@@ -89,7 +115,7 @@ def _ended_dependencies(connection: Connection) -> dict[TaskId, bool]:
 
 
 def task(connection: Connection, task_id: TaskId) -> Task | None:
-    row = connection.execute(select(*_TASK).where(_T.id == rows.plain(task_id))).one_or_none()
+    row = connection.execute(select(*TASK_COLUMNS).where(_T.id == rows.plain(task_id))).one_or_none()
     return None if row is None else rows.task_of(row)
 
 
@@ -106,7 +132,7 @@ def tasks(
     connection: Connection, query: TaskFilter, limit: int, before: int | None
 ) -> tuple[list[Task], int | None]:
     """Newest first; the second value is the cursor of the next page, None after the last."""
-    statement = _filtered(select(*_TASK), query)
+    statement = _filtered(select(*TASK_COLUMNS), query)
     if before is not None:
         statement = statement.where(_T.seq < before)
     found = connection.execute(statement.order_by(_T.seq.desc()).limit(limit + 1)).all()

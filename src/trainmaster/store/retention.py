@@ -33,7 +33,9 @@ _OWNED = (
 def expire(
     connection: Connection, *, tasks_before: float, records_before: float, logs_before: float, limit: int
 ) -> dict[str, int]:
-    """Delete at most `limit` of each: ended tasks with all they own, records, log rows. Counts by kind.
+    """Delete at most `limit` of each: ended tasks with all they own, workflow runs, records, log rows.
+
+    Counts by kind.
 
     Log rows, of up to 64 KB each, go at most _LOG_ROWS at a time for the tasks and as many besides. Call it
     again until it finds nothing. A task that a live task still depends on stays. Of a live task only old
@@ -42,6 +44,7 @@ def expire(
     tasks, log_rows = _tasks(connection, tasks_before, limit)
     return {
         "tasks": tasks,
+        "runs": _workflow_runs(connection, tasks_before, limit),
         "records": _oldest(connection, schema.event, records_before, limit),
         "logs": log_rows + _logs(connection, logs_before, min(limit, _LOG_ROWS)),
     }
@@ -56,7 +59,9 @@ def _tasks(connection: Connection, before: float, limit: int) -> tuple[int, int]
         schema.dependency.c.task == waiting.c.id,
         waiting.c.status.in_(_LIVE),
     )
-    query = select(t.id).where(t.ended_at < before, ~needed).order_by(t.ended_at).limit(limit)
+    w = schema.workflow_run.c
+    going_on = exists().where(w.id == t.workflow_run, w.ended_at.is_(None))
+    query = select(t.id).where(t.ended_at < before, ~needed, ~going_on).order_by(t.ended_at).limit(limit)
     ids = [found for (found,) in connection.execute(query)]
     gone, log_rows = 0, 0
     for part in _parts(ids, _TASKS_AT_ONCE):
@@ -72,6 +77,18 @@ def _tasks(connection: Connection, before: float, limit: int) -> tuple[int, int]
         connection.execute(schema.task.delete().where(t.id.in_(part)))
         gone += len(part)
     return gone, log_rows
+
+
+def _workflow_runs(connection: Connection, before: float, limit: int) -> int:
+    """Those that ended long ago, once their tasks are gone."""
+    w, t = schema.workflow_run.c, schema.task.c
+    has_tasks = exists().where(t.workflow_run == w.id)
+    query = select(w.id).where(w.ended_at < before, ~has_tasks).order_by(w.seq).limit(limit)
+    ids = [found for (found,) in connection.execute(query)]
+    for part in _parts(ids):
+        connection.execute(schema.workflow_run.delete().where(w.id.in_(part)))
+        connection.execute(schema.idempotency.delete().where(schema.idempotency.c.task.in_(part)))
+    return len(ids)
 
 
 def _oldest(connection: Connection, table: Table, before: float, limit: int) -> int:

@@ -14,7 +14,7 @@ from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, Run, RunState
-from trainmaster.domain.task import Intent, Task, TaskSpec, Urgency
+from trainmaster.domain.task import Intent, Part, Task, TaskSpec, Urgency
 from trainmaster.domain.units import Resources
 from trainmaster.ports import Metric
 from trainmaster.store.schema import KEY
@@ -96,7 +96,14 @@ def task_row(task: Task) -> Row:
         _encode(spec.to_dict()),
         task.pinned,
         None if task.group is None else _encode(task.group.to_dict()),
+        *_part_columns(spec.part),
     )
+
+
+def _part_columns(part: Part | None) -> Row:
+    if part is None:
+        return (None, None, None)
+    return part.run, part.stage, _encode((part.key, part.round, part.index, part.total))
 
 
 def task_changes(task: Task) -> Row:

@@ -100,10 +100,14 @@ task = Table(
     Column("spec", LongText, nullable=False),  # JSON: all of it, as submitted
     Column("pinned", Integer),
     Column("membership", LongText),  # JSON: the elastic group of the current attempt
+    Column("workflow_run", String(NAME)),
+    Column("stage", String(100)),
+    Column("part", LongText),  # JSON list: key, round, index, total
     Index("task_seq", "seq", unique=True),
     Index("task_status", "status", "seq"),
     Index("task_owner", "owner", "seq"),
     Index("task_ended", "ended_at"),
+    Index("task_workflow_run", "workflow_run", "stage", "seq"),
     **OPTIONS,
 )
 
@@ -258,6 +262,48 @@ setting = Table(
     **OPTIONS,
 )
 
+workflow = Table(
+    "workflow",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Column("owner", String(KEY), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("spec", LongText, nullable=False),  # JSON
+    **OPTIONS,
+)
+
+workflow_run = Table(
+    "workflow_run",
+    metadata,
+    Column("id", TaskKey, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("workflow", String(100), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("owner", String(KEY), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("round", Integer, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("parent_run", String(NAME)),
+    Column("parent", LongText),  # JSON list: stage, key, round, index, total
+    Column("stopping", String(16), nullable=False),
+    Column("reason", LongText, nullable=False),
+    Column("parameters", LongText, nullable=False),  # JSON object
+    Column("outputs", LongText, nullable=False),  # JSON object
+    Column("pins", LongText, nullable=False),  # JSON list of (workflow, version)
+    Column("stages", LongText, nullable=False),  # a letter for each, once it has ended
+    Column("plan", LongText, nullable=False),  # JSON object: stage to (node, position, start)
+    Column("forecast_s", Double),
+    Index("workflow_run_seq", "seq", unique=True),
+    Index("workflow_run_status", "status", "seq"),
+    Index("workflow_run_workflow", "workflow", "seq"),
+    Index("workflow_run_parent", "parent_run"),
+    **OPTIONS,
+)
+
 idempotency = Table(
     "idempotency",
     metadata,
@@ -278,5 +324,65 @@ token = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("label", LongText, nullable=False),
+    **OPTIONS,
+)
+
+alarm_rule = Table(
+    "alarm_rule",
+    metadata,
+    Column("name", String(KEY), primary_key=True),
+    Column("spec", LongText, nullable=False),  # JSON: all of it
+    **OPTIONS,
+)
+
+alarm_channel = Table(
+    "alarm_channel",
+    metadata,
+    Column("name", String(KEY), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("settings", LongText, nullable=False),  # JSON object, with its secrets
+    Column("enabled", SmallInteger, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("changed_by", String(KEY), nullable=False),
+    **OPTIONS,
+)
+
+# Who takes care of an alarm is written by whoever is told so, the rest by the one that evaluates rules.
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("rule", String(KEY), nullable=False),
+    Column("grouped", String(KEY), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("content", LongText, nullable=False),
+    Column("opened_at", Double, nullable=False),
+    Column("last_at", Double, nullable=False),
+    Column("occurrences", BigInteger, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("resolved_at", Double),
+    Column("acknowledged_at", Double),
+    Column("acknowledged_by", String(KEY)),
+    Index("alarm_opened", "opened_at", "id"),
+    Index("alarm_resolved", "resolved_at"),
+    **OPTIONS,
+)
+
+alarm_send = Table(
+    "alarm_send",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("channel", String(KEY), nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("notices", LongText, nullable=False),  # JSON list
+    Column("more", Integer, nullable=False),  # notices only counted
+    Column("status", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", Double),
+    Column("code", String(NAME), nullable=False),  # of the latest error
+    Column("error", LongText, nullable=False),
+    Index("alarm_send_status", "status", "due_at"),
+    Index("alarm_send_created", "created_at", "id"),
     **OPTIONS,
 )

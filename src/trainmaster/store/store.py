@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import RunId, TaskId
+from trainmaster.domain.ids import RunId, TaskId, UserName, WorkflowRunId
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
-from trainmaster.ports import Batch, Loaded, LogPage, LogQuery, Metric, TaskFilter, TokenRow
-from trainmaster.store import log_bytes, log_pages, migrate, reader, retention, volume
+from trainmaster.domain.workflow import WorkflowSpec
+from trainmaster.domain.workflow_run import PartEnd, WorkflowRun
+from trainmaster.ports import (
+    Batch,
+    Loaded,
+    LogPage,
+    LogQuery,
+    Metric,
+    Past,
+    TaskFilter,
+    TokenRow,
+    WorkflowRow,
+)
+from trainmaster.store import log_bytes, log_pages, migrate, past, reader, retention, volume, workflows
+from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
 
@@ -33,6 +46,7 @@ class SqlStore:
         self._database = connect(url, timeout_s=timeout_s)
         self._writer = Writer(self._database.dialect)
         self._complete: dict[TaskId, None] = {}
+        self.alarms = SqlAlarms(self._database)
 
     async def open(self) -> None:
         """Connect, and migrate to the newest schema."""
@@ -100,6 +114,35 @@ class SqlStore:
 
     async def worked(self, since: float, until: float, most_s: float) -> Worked:
         return await self._database.read(lambda c: volume.worked(c, since, until, most_s))
+
+    async def past(self, since: float, until: float, limit: int) -> list[Past]:
+        return await self._database.read(lambda c: past.past(c, since, until, limit))
+
+    async def put_workflow(self, spec: WorkflowSpec, owner: UserName, now: float) -> int:
+        return await self._database.write(lambda c: workflows.put(c, spec, owner, now))
+
+    async def workflow(self, name: str, version: int | None = None) -> WorkflowRow | None:
+        return await self._database.read(lambda c: workflows.workflow(c, name, version))
+
+    async def workflows(self, name: str | None = None) -> list[WorkflowRow]:
+        return await self._database.read(lambda c: workflows.workflows(c, name))
+
+    async def workflow_run(self, run: str) -> WorkflowRun | None:
+        return await self._database.read(lambda c: workflows.run(c, run))
+
+    async def find_workflow_runs(self, prefix: str) -> list[WorkflowRunId]:
+        return await self._database.read(lambda c: workflows.find(c, prefix))
+
+    async def workflow_runs(
+        self, workflow: str | None, states: Sequence[str], limit: int, before: int | None = None
+    ) -> tuple[list[WorkflowRun], int | None]:
+        return await self._database.read(lambda c: workflows.runs(c, workflow, states, limit, before))
+
+    async def parts(self, run: WorkflowRunId, stage: str | None = None) -> list[PartEnd]:
+        return await self._database.read(lambda c: workflows.parts(c, [run], stage)[run])
+
+    async def durations(self, workflow: str, runs: int) -> dict[str, tuple[float, int]]:
+        return await self._database.read(lambda c: workflows.durations(c, workflow, runs))
 
     async def idempotent(self, key: str) -> tuple[str, TaskId] | None:
         return await self._database.read(lambda c: reader.idempotent(c, key))

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Dialect
 from trainmaster.domain.errors import StoreUnavailable
 from trainmaster.domain.run import LogChunk, Stream
 from trainmaster.ports import Batch
-from trainmaster.store import rows, schema
+from trainmaster.store import rows, schema, workflows
 from trainmaster.store.log_rows import StreamState, absorb, as_text
 from trainmaster.store.statements import Row, Statements
 
@@ -54,6 +54,7 @@ class Writer:
         self._quotas = make.upsert(schema.quota)
         self._settings = make.upsert(schema.setting)
         self._idempotency = make.insert(schema.idempotency)
+        self._workflow_runs = make.upsert(schema.workflow_run)
         self._metrics = make.insert(schema.metric)
         self._log = make.insert(schema.log)
         self._streams = make.upsert(schema.stream)
@@ -127,6 +128,9 @@ class Writer:
             self._settings.run(connection, [(k, rows.plain(v)) for k, v in batch.settings.items()])
         if batch.idempotency:
             self._idempotency.run(connection, [(short(k), d, t) for k, d, t in batch.idempotency])
+        if batch.workflow_runs:
+            runs = {run.id: run for run in batch.workflow_runs}
+            self._workflow_runs.run(connection, [workflows.run_row(run) for run in runs.values()])
         if batch.metrics:
             self._metrics.run(connection, [rows.metric_row(m) for m in batch.metrics])
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from trainmaster.train.callbacks import TrainmasterCallback
 from trainmaster.train.convergence import RawBeta, Rule, Smoothed
 from trainmaster.train.errors import (
+    DataLost,
     ModelMismatch,
     NotFinite,
+    ServersLost,
     StateUnfit,
     TrainingError,
     UnevenStep,
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from trainmaster.train.session import Task
 
 __all__ = [
+    "DataLost",
     "ModelMismatch",
     "NotFinite",
     "RawBeta",
+    "ServersLost",
     "Smoothed",
     "StateUnfit",
     "TrainingError",
@@ -48,6 +52,8 @@ def task(
     mode: str = "sync",
     average_every: int = 10,
     shares: str = "speed",
+    servers: int = 1,
+    data: str = "reference",
 ) -> Task:
     """A training task, for a `with` statement: alone, or a member of the group Trainmaster started it in.
 
@@ -58,8 +64,11 @@ def task(
     epoch's batches, `val_accuracy` by default: at a plateau the scheduler may take workers away, and when
     nothing more is gained the epochs end; None never ends them early. `max_steps` caps the optimizer steps
     of the whole training. `mode`: "sync", all work on one global batch, or "local_sgd", each trains on its
-    own part with batches of its own and models are averaged after `average_every` steps. `shares`: by
-    measured "speed", or "equal". Raises WrongUse.
+    own part with batches of its own and models are averaged after `average_every` steps, or
+    "parameter_server", where the first `servers` members hold the state and the others compute gradients.
+    `shares`: by measured "speed", or "equal". `data`: by "reference", each worker reads its samples from a
+    data set it opens itself, or "transfer", workers that give None to `t.batches` get theirs from the first
+    member that has a data set. Raises WrongUse.
     """
     from trainmaster.train.core import Options
     from trainmaster.train.session import Task
@@ -68,11 +77,16 @@ def task(
         raise WrongUse(f"not_finite is 'raise' or 'skip', not {not_finite!r}")
     if max_steps is not None and max_steps < 1:
         raise WrongUse(f"max_steps is at least 1, not {max_steps}")
-    if mode not in ("sync", "local_sgd"):
-        raise WrongUse(f"mode is 'sync' or 'local_sgd', not {mode!r}")
+    if mode not in ("sync", "local_sgd", "parameter_server"):
+        raise WrongUse(f"mode is 'sync', 'local_sgd' or 'parameter_server', not {mode!r}")
+    if data not in ("reference", "transfer"):
+        raise WrongUse(f"data is 'reference' or 'transfer', not {data!r}")
+    if servers < 1:
+        raise WrongUse(f"servers is at least 1, not {servers}")
     if shares not in ("speed", "equal") or average_every < 1:
         raise WrongUse("shares is 'speed' or 'equal', and average_every at least 1")
     options = Options(
-        seed, not_finite, checkpoint_s, hang_s, between_s, convergence, max_steps, mode, average_every, shares
-    )
+        seed, not_finite, checkpoint_s, hang_s, between_s, convergence, max_steps, mode, average_every,
+        shares, servers, data,
+    )  # fmt: skip
     return Task(options)

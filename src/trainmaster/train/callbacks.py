@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,7 @@ class TrainmasterCallback:
     # --- Hugging Face --------------------------------------------------------------------------------------
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if self.leaving:
+        if _any_of(self.leaving, args.device if args is not None else "cpu"):
             control.should_save = control.should_training_stop = True
         return control
 
@@ -56,7 +57,7 @@ class TrainmasterCallback:
     # --- Lightning -----------------------------------------------------------------------------------------
 
     def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
-        if self.leaving and not trainer.should_stop:
+        if not trainer.should_stop and trainer.strategy.reduce_boolean_decision(self.leaving, all=False):
             if self._folder:
                 trainer.save_checkpoint(str(Path(self._folder, _LIGHTNING)))
             trainer.should_stop = True
@@ -68,6 +69,12 @@ class TrainmasterCallback:
 
     def on_fit_start(self, *args: Any) -> None:
         self._take_over()
+
+    def on_train_start(self, *args: Any) -> None:
+        # Lightning has put a handler of its own before ours by now, which would end the process at the next
+        # batch, with exit code 0 and nothing saved.
+        if self._handles:
+            signal.signal(signal.SIGTERM, self._terminated)
 
     def on_fit_end(self, *args: Any) -> None:
         self._give_back()
@@ -121,6 +128,18 @@ def _metrics(values: Any, prefix: str) -> dict[str, Any]:
         for name, value in values.items()
         if name not in ("step", "total_flos")
     }
+
+
+def _any_of(leaving: bool, device: Any) -> bool:
+    """Whether any process of a distributed training is to leave: TERM reaches them in different steps."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return leaving
+    import torch
+
+    flag = torch.tensor(float(leaving), device=device)
+    distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
+    return bool(flag)
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

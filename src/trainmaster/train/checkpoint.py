@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 _KEEP = 2
+_ABANDONED_S = 3600.0  # a part so old is of a worker that was killed while it wrote
 _DIGEST = 32
 
 
@@ -38,6 +42,9 @@ class Checkpoints:
             os.close(folder)
         for old in self._all()[_KEEP:]:
             old.unlink(missing_ok=True)
+        for part in self._folder.glob("checkpoint-*.part"):
+            if part.stat().st_mtime < time.time() - _ABANDONED_S:
+                part.unlink(missing_ok=True)
 
     def newest(self) -> bytes | None:
         """The content of the newest undamaged checkpoint, None without one."""
@@ -55,3 +62,37 @@ class Checkpoints:
     def _all(self) -> list[Path]:
         found = [path for path in self._folder.glob("checkpoint-*") if path.suffix != ".part"]
         return sorted(found, reverse=True)
+
+
+class Writer:
+    """Saves checkpoints in a thread, one at a time, so that training need not wait for the disk.
+
+    `on_failure` is called in that thread when one could not be written.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, on_failure: Callable[[OSError], None]) -> None:
+        self._checkpoints = checkpoints
+        self._on_failure = on_failure
+        self._thread: threading.Thread | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def begin(self, clock: int, content: bytes) -> None:
+        """Write one after those begun before; returns at once unless there is one under way."""
+        self.wait()
+        self._thread = threading.Thread(target=self._save, args=(clock, content), name="checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Until everything is on the disk, or has failed."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _save(self, clock: int, content: bytes) -> None:
+        try:
+            self._checkpoints.save(clock, content)
+        except OSError as error:
+            self._on_failure(error)

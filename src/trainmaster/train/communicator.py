@@ -1,4 +1,4 @@
-"""Messages between the members of one generation, behind an interface of four calls.
+"""Messages between the members of one generation, behind a small interface.
 
 c10d's gloo group serves it now. Its traps (measured on torch 2.13): `abort` and `shutdown` do not unblock a
 stuck collective, and the destructor of a group with one blocks until the collective's own time-out. So a
@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import torch
-from torch.distributed import AllreduceOptions, BroadcastOptions
+from torch.distributed import AllreduceOptions, BroadcastOptions, ReduceOptions
 
 _SLICE = timedelta(milliseconds=20)  # between two looks around
 _NEVER = timedelta(hours=24)
@@ -30,8 +30,15 @@ class LinkFailed(Exception):
 
 
 class Communicator(Protocol):
+    @property
+    def inner(self) -> Communicator | None:
+        """The same among the holders of the state only (`Meeting.join`); None on the others."""
+
     def sum(self, values: torch.Tensor) -> None:
         """Replace `values` on every member by the sum over the members; the same bits everywhere."""
+
+    def reduce(self, values: torch.Tensor, root: int) -> None:
+        """Replace `values` on the member at position `root` by the sum; on the others they are lost."""
 
     def gather(self, text: str) -> list[str]:
         """What every member said, in order of position."""
@@ -46,7 +53,14 @@ class Communicator(Protocol):
 class Alone:
     """A generation of one."""
 
+    @property
+    def inner(self) -> Alone:
+        return self
+
     def sum(self, values: torch.Tensor) -> None:
+        pass
+
+    def reduce(self, values: torch.Tensor, root: int) -> None:
         pass
 
     def gather(self, text: str) -> list[str]:
@@ -65,18 +79,25 @@ class Gloo:
     After a failure the tensor of the call must not be used again: a stuck group may still write to it.
     """
 
-    def __init__(self, group: Any, look: Callable[[], None]) -> None:
+    def __init__(self, group: Any, look: Callable[[], None], inner: Communicator | None = None) -> None:
         self._group: Any = group  # a ProcessGroupGloo; torch's type stubs lack its calls
+        self.inner = inner
         self._look = look
         self._size = group.size()
         self._stuck: list[Any] = []
-        self._reduce = AllreduceOptions()
+        self._sum = AllreduceOptions()
+        self._sum.timeout = _NEVER
+        self._reduce = ReduceOptions()
         self._reduce.timeout = _NEVER
         self._spread = BroadcastOptions()
         self._spread.timeout = _NEVER
 
     def sum(self, values: torch.Tensor) -> None:
-        self._wait(self._live().allreduce([values], self._reduce), values)
+        self._wait(self._live().allreduce([values], self._sum), values)
+
+    def reduce(self, values: torch.Tensor, root: int) -> None:
+        self._reduce.rootRank = root
+        self._wait(self._live().reduce([values], self._reduce), values)
 
     def gather(self, text: str) -> list[str]:
         content = text.encode()
@@ -95,6 +116,8 @@ class Gloo:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
         self._stuck.clear()
         self._group = None
+        if self.inner is not None:
+            self.inner.drop()
 
     def _live(self) -> Any:
         if self._group is None:
@@ -133,4 +156,5 @@ class Gloo:
         try:
             work.wait(_SLICE)
         except RuntimeError:
-            raise LinkFailed(str(error).partition("]")[2].strip() or str(error)) from None
+            why = str(error).partition("]")[2].strip() or str(error)
+            raise LinkFailed(why.partition(". This is typically")[0]) from None

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from trainmaster.train.checkpoint import Checkpoints
+from trainmaster.train.checkpoint import Checkpoints, Writer
 from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.context import Context
 from trainmaster.train.convergence import Progress, Rule
-from trainmaster.train.errors import ModelMismatch
+from trainmaster.train.errors import ModelMismatch, ServersLost
 from trainmaster.train.membership import Group, Left, Told
 from trainmaster.train.pace import Pace
 from trainmaster.train.position import NOTHING, Position
 from trainmaster.train.replica import Replica
+from trainmaster.train.sampler import split
+from trainmaster.train.transfer import Giver
 from trainmaster.train.uplink import Uplink
 
 TERMINATED = 143  # 128 + TERM
@@ -37,6 +40,8 @@ class Options:
     mode: str = "sync"
     average_every: int = 10
     shares: str = "speed"
+    servers: int = 1
+    data: str = "reference"
 
 
 class Core:
@@ -53,7 +58,11 @@ class Core:
         self.progress = Progress(options.convergence)
         self.stopping = False  # this worker was told to
         self.accumulating = False  # gradients of several steps are being added up
+        self.giver: Giver | None = None  # of this worker's data to others
+        self.whole = True  # it has all of the state, the optimizer's too
         self._checkpoints = Checkpoints(context.checkpoints) if context.checkpoints else None
+        self._writer = Writer(self._checkpoints, self._unsaved) if self._checkpoints is not None else None
+        self._saved = 0  # the clock of the newest checkpoint of ours
         self._saved_at = time.monotonic()
         self._announced = False
 
@@ -82,6 +91,7 @@ class Core:
                 raise SystemExit(0) from None
             except Told:
                 self.save()
+                self.close()
                 raise SystemExit(TERMINATED) from None
         self.pace.restart()
         if self.context.group:
@@ -91,16 +101,24 @@ class Core:
         """Compare what the members have, and bring those who are behind up to date."""
         link, group = self.group.link, self.group
         assert link is not None
-        mine = {"clock": self.position.clock, "model": self.replica.signature()}
+        mine = {
+            "clock": self.position.clock,
+            "model": self.replica.signature(),
+            "holds": group.position < (group.holders(group.size) or group.size),
+            "whole": self.whole,
+        }
         group.begin()
         said = [json.loads(text) for text in link.gather(json.dumps(mine))]
         if any(one["model"] != said[0]["model"] for one in said):
             self._differ()
-        clocks = [one["clock"] for one in said]
-        best = max(clocks)
-        source = clocks.index(best)
-        if group.size > 1 and (best == NOTHING or min(clocks) < best):
-            self._spread(source, behind=best == NOTHING or self.position.clock < best)
+        if not any(one["whole"] for one in said):
+            group.close()
+            raise ServersLost("all servers, and the worker that stood by, were lost at once")
+        best = max(one["clock"] for one in said if one["whole"])
+        source = next(at for at, one in enumerate(said) if one["whole"] and one["clock"] == best)
+        behind = [one["clock"] != best or (one["holds"] and not one["whole"]) for one in said]
+        if group.size > 1 and (best == NOTHING or any(behind)):
+            self._spread(source, behind=best == NOTHING or behind[group.position])
         if self.position.clock == NOTHING:
             self.position.clock = 0
 
@@ -154,6 +172,7 @@ class Core:
         extra = self.replica.restore(content, random_too=random_too)
         self.position.load(extra["position"])
         self.accumulating = extra["accumulating"]
+        self.whole = True
         self.progress.load(extra["progress"])
 
     def _resume(self) -> None:
@@ -162,14 +181,20 @@ class Core:
             self.become(content, random_too=True)
 
     def save(self) -> None:
-        """Write a checkpoint, if there is where and what. A full disk is reported and ends nothing."""
-        if self._checkpoints is None or self.position.clock <= 0:
-            return
-        try:
-            self._checkpoints.save(self.position.clock, self.capture())
-        except OSError as error:
-            self.uplink.tell("unsaved", step=self.position.step, why=str(error))
+        """Begin to write a checkpoint, if there is where and what. A full disk is told and ends nothing."""
+        if self._writer is not None and self.position.clock > self._saved and self.whole:
+            self._writer.begin(self.position.clock, self.capture())
+            self._saved = self.position.clock
         self._saved_at = time.monotonic()
+
+    def close(self) -> None:
+        """Let go of the others, and finish what is being saved."""
+        self.group.close()
+        if self._writer is not None:
+            self._writer.wait()
+
+    def _unsaved(self, error: OSError) -> None:
+        self.uplink.tell("unsaved", step=self.position.step, why=str(error))
 
     @property
     def over(self) -> bool:
@@ -180,6 +205,26 @@ class Core:
     def capped(self) -> bool:
         return self.options.max_steps is not None and self.position.step >= self.options.max_steps
 
+    def tell_shares(
+        self,
+        members: Sequence[int],
+        weights: Sequence[float],
+        counts: Sequence[int],
+        seconds: Sequence[float],
+        samples_s: float,
+    ) -> None:
+        """Tell the scheduler who does how much from now on, and how fast each was in the latest step."""
+        speeds = [round(done / max(spent, 1e-9), 1) for done, spent in zip(counts, seconds, strict=True)]
+        self.uplink.tell(
+            "shares",
+            generation=self.group.generation,
+            step=self.position.step,
+            shares=dict(zip(map(str, members), split(sum(counts), weights), strict=True)),
+            speeds=dict(zip(map(str, members), speeds, strict=True)),
+            step_s=round(self.pace.step_s, 6),
+            samples_s=samples_s,
+        )
+
     # --- after an agreement --------------------------------------------------------------------------------
 
     def turn(self, stop: bool, newest: int) -> None:
@@ -187,9 +232,10 @@ class Core:
         if stop:
             if self.group.leads:
                 self.save()
-            self.group.close()
+            self.close()
             raise SystemExit(TERMINATED)
         if newest > self.group.generation:
             self.change()
-        if self.group.leads and time.monotonic() - self._saved_at >= self.options.checkpoint_s:
+        due = time.monotonic() - self._saved_at >= self.options.checkpoint_s
+        if due and self.group.leads and not (self._writer is not None and self._writer.busy):
             self.save()

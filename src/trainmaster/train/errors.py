@@ -37,6 +37,22 @@ class UnevenStep(TrainingError):
     remedy = "call backward once on every worker for every batch that t.batches gives"
 
 
+class ServersLost(TrainingError):
+    """All members that held the optimizer's state are gone; the weights alone are not enough to go on."""
+
+    code = "servers-lost"
+    remedy = (
+        "the next attempt resumes from the newest checkpoint; task(servers=2) survives more deaths at once"
+    )
+
+
+class DataLost(TrainingError):
+    """Samples are transferred between members, and no member of this generation has the data set."""
+
+    code = "data-lost"
+    remedy = "give the data set to more workers, or share it and use task(data='reference')"
+
+
 class StateUnfit(TrainingError):
     """A checkpoint or another worker's state does not fit the objects given to prepare. Field: `problem`."""
 

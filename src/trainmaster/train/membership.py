@@ -36,6 +36,7 @@ class Group:
         self.generation = 0  # the newest that was entered or tried
         self.members: tuple[int, ...] = () if context.group else (context.rank,)
         self.link: Communicator | None = None
+        self.holders: Callable[[int], int] = lambda size: 0  # how many of so many members need `link.inner`
         self._waiting_since = 0.0
         self._was_member = False
 
@@ -73,7 +74,12 @@ class Group:
         before, self.link = self.link, None
         self.generation, self.members = plan.generation, plan.members
         self._begin_waiting()
-        self.link = self._meeting.join(plan, lambda: self._look(0.0), lambda: self._look(_PATIENCE_S))
+        self.link = self._meeting.join(
+            plan,
+            self.holders(len(plan.members)),
+            lambda: self._look(0.0),
+            self.look,
+        )
         self._was_member = True
         if before is not None:
             before.drop()
@@ -81,6 +87,10 @@ class Group:
     def begin(self) -> None:
         """A message to the others begins: from here on their time runs."""
         self._begin_waiting()
+
+    def look(self) -> None:
+        """While a message of another kind is waited for. Raises LinkFailed."""
+        self._look(_PATIENCE_S)
 
     def broken(self, failed: LinkFailed) -> None:
         """The generation is over for us: let go of it and say why."""

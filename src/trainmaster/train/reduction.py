@@ -18,6 +18,8 @@ from torch.autograd import Variable
 
 from trainmaster.train.communicator import Communicator
 
+SUM = 2.0  # of a worker's flag: the sum is not finite; 1: its own gradients are not
+
 
 @dataclass(slots=True)
 class Said:
@@ -41,6 +43,7 @@ class Reduction:
         self._sizes = [parameter.numel() for parameter in parameters]
         self._total = sum(self._sizes)
         self._flat = torch.empty(0)
+        self._views: list[torch.Tensor] = []  # of the buffer, one for each parameter, in its shape
         self._hooks = [one.register_post_accumulate_grad_hook(self._touched) for one in parameters]
 
     def detach(self) -> None:
@@ -61,8 +64,8 @@ class Reduction:
         """
         flat = self._buffer(size)
         grads = [parameter.grad for parameter in self._parameters]
-        views = list(flat[: self._total].split(self._sizes)) if grads else []
-        self._fill(flat, views, grads, weight)
+        views = self._views
+        self._fill(flat, grads, weight)
         finite = bool(torch.isfinite(flat[: self._total].sum())) if weight else True
         have = [0.0 if grad is None else 1.0 for grad in grads]
         spent, bad = [0.0] * size, [0.0] * size
@@ -70,39 +73,43 @@ class Reduction:
         flat[self._total :] = torch.tensor(
             [said.stop, said.newest, said.idle, *spent, *bad, *have], dtype=flat.dtype
         )
-        if size > 1:
-            link.sum(flat)
+        reduced = size == 1 or self._exchange(link, flat, 3 + size + position)
         tail = flat[self._total :].tolist()
-        present = tail[3 + 2 * size :]
+        flags = tail[3 + size : 3 + 2 * size]
+        if reduced:
+            self._take(grads, views, tail[3 + 2 * size :], copy=size > 1)
+            if not math.isfinite(float(flat[: self._total].sum())):
+                flags[position] += SUM
+        own = [at for at, flag in enumerate(flags) if flag % SUM]
+        # Finite on each, but not in sum: nobody's in particular.
+        return Said(*tail[:3]), tail[3 : 3 + size], own or (list(range(size)) if any(flags) else [])
+
+    def _exchange(self, link: Communicator, flat: torch.Tensor, flag_at: int) -> bool:
+        """Sum `flat`, gradients and the rest, over the members. True if the gradients are the sum now.
+
+        `flag_at`: where in the rest, behind the gradients, this worker says that they are not finite.
+        """
+        link.sum(flat)
+        return True
+
+    def _take(
+        self, grads: list[torch.Tensor | None], views: list[torch.Tensor], present: list[float], copy: bool
+    ) -> None:
+        """Write the sums to the parameters that have a gradient on any member."""
         for parameter, grad, view, count in zip(self._parameters, grads, views, present, strict=True):
             if count and grad is None:
-                parameter.grad = view.view_as(parameter).to(parameter.dtype, copy=True)
-        held = [(at, grad) for at, grad in enumerate(grads) if grad is not None]
-        if held and size > 1:
-            torch._foreach_copy_(
-                [grad for _, grad in held],
-                [views[at].view_as(grad) for at, grad in held],
-            )
-        worst = [at for at in range(size) if tail[3 + size + at]]
-        if not worst and not math.isfinite(float(flat[: self._total].sum())):
-            worst = list(range(size))  # finite on each, but not in sum
-        return Said(*tail[:3]), tail[3 : 3 + size], worst
+                parameter.grad = view.to(parameter.dtype, copy=True)
+        if copy:
+            _copy([(grad, view) for grad, view in zip(grads, views, strict=True) if grad is not None])
 
-    def _fill(
-        self,
-        flat: torch.Tensor,
-        views: list[torch.Tensor],
-        grads: list[torch.Tensor | None],
-        weight: float,
-    ) -> None:
+    def _fill(self, flat: torch.Tensor, grads: list[torch.Tensor | None], weight: float) -> None:
         if not weight:
             flat.zero_()
             return
-        for view, grad in zip(views, grads, strict=True):
+        _copy([(view, grad) for view, grad in zip(self._views, grads, strict=True) if grad is not None])
+        for view, grad in zip(self._views, grads, strict=True):
             if grad is None:
                 view.zero_()
-            else:
-                view.copy_(grad.reshape(-1))
         if weight != 1.0:
             flat[: self._total].mul_(weight)
 
@@ -111,6 +118,10 @@ class Reduction:
         if self._flat.numel() != length:
             # On the CPU, where gloo works; gradients of a GPU pass through it.
             self._flat = torch.empty(length, dtype=self._dtype)
+            parts = self._flat[: self._total].split(self._sizes) if self._sizes else ()
+            self._views = [
+                part.view(parameter.shape) for part, parameter in zip(parts, self._parameters, strict=True)
+            ]
         return self._flat
 
     def _touched(self, parameter: nn.Parameter) -> None:
@@ -121,3 +132,9 @@ class Reduction:
     def _ended(self) -> None:
         self._queued = False
         self._on_backward()
+
+
+def _copy(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """Copy the second of each pair to the first, all in one call."""
+    if pairs:
+        torch._foreach_copy_([to for to, _ in pairs], [source for _, source in pairs])

@@ -35,10 +35,13 @@ class Meeting:
         """Where others find the store if this process leads."""
         return f"{self._address}:{self._own.port}"
 
-    def join(self, plan: Plan, look: Callable[[], None], look_stuck: Callable[[], None]) -> Communicator:
+    def join(
+        self, plan: Plan, holders: int, look: Callable[[], None], look_stuck: Callable[[], None]
+    ) -> Communicator:
         """Meet the members of `plan`. Raises LinkFailed, from `look` too, which is called while we wait.
 
-        `look_stuck` is what the communicator calls when a message takes long.
+        The first `holders` of them also meet among themselves, as the communicator's `inner`. `look_stuck` is
+        what the communicator calls when a message takes long.
         """
         position = plan.members.index(self._rank)
         if len(plan.members) == 1:
@@ -49,10 +52,14 @@ class Meeting:
             store.set(f"here/{position}", "")
             self._assemble(plan, store, look)
             group = ProcessGroupGloo(PrefixStore("gloo", store), position, len(plan.members), self._options())
+            inner: Communicator | None = Alone() if holders == 1 and not position else None
+            if position < holders and holders > 1:
+                among = ProcessGroupGloo(PrefixStore("inner", store), position, holders, self._options())
+                inner = Gloo(among, look_stuck)
         except RuntimeError as error:  # DistStoreError and DistNetworkError are such
             suspects = (leader,) if position else plan.members[1:]
             raise LinkFailed(f"cannot meet generation {plan.generation}: {error}", suspects) from None
-        return Gloo(group, look_stuck)
+        return Gloo(group, look_stuck, inner)
 
     def _connect(self, plan: Plan) -> Store:
         host, _, port = plan.store.rpartition(":")

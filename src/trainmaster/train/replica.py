@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 import io
 import random
@@ -21,15 +23,18 @@ class Replica:
     def __init__(self) -> None:
         self.objects: list[Any] = []
 
-    def add(self, thing: Any, may_step: Callable[[], bool]) -> None:
-        """Take an object in. Its `step`, if it has one, does nothing while `may_step` says no."""
+    def add(self, thing: Any, may_step: Callable[[], bool], may_advance: Callable[[], bool]) -> None:
+        """Take an object in. Its `step`, if it has one, does nothing while it may not.
+
+        `may_step` is asked for optimizers, `may_advance` for schedulers and whatever else.
+        """
         if not (hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict")):
             raise WrongUse(
                 f"prepare takes what has state_dict and load_state_dict, not a {type(thing).__name__}"
             )
         self.objects.append(thing)
         if hasattr(thing, "step") and not isinstance(thing, nn.Module):
-            _guard(thing, may_step)
+            _guard(thing, may_step if isinstance(thing, torch.optim.Optimizer) else may_advance)
 
     @property
     def scales(self) -> bool:
@@ -42,6 +47,14 @@ class Replica:
         for thing in self.objects:
             if isinstance(thing, nn.Module):
                 found |= {id(one): one for one in thing.parameters() if one.requires_grad}
+        return list(found.values())
+
+    def buffers(self) -> list[torch.Tensor]:
+        """Floating-point buffers of the models, each once, in order."""
+        found: dict[int, torch.Tensor] = {}
+        for thing in self.objects:
+            if isinstance(thing, nn.Module):
+                found |= {id(one): one for one in thing.buffers() if one.is_floating_point() and one.numel()}
         return list(found.values())
 
     def averaged(self) -> list[torch.Tensor]:
@@ -96,6 +109,15 @@ class Replica:
         torch.save(state, buffer)
         return buffer.getvalue()
 
+    def copy(self) -> list[Any]:
+        """The objects' states as they are now, in memory: what `revert` takes."""
+        return [_copied(thing.state_dict()) for thing in self.objects]
+
+    def revert(self, states: list[Any]) -> None:
+        """Go back to a `copy`, which is used up by it."""
+        for thing, state in zip(self.objects, states, strict=True):
+            thing.load_state_dict(state)
+
     def restore(self, content: bytes, *, random_too: bool) -> dict[str, Any]:
         """Become what was captured; returns its `extra`. Raises StateUnfit."""
         # Not weights only: a scheduler's or a user's state may hold any object. It comes from our own group.
@@ -117,14 +139,31 @@ class Replica:
         return extra
 
 
+def _copied(state: Any) -> Any:
+    """A copy that shares no tensor with it."""
+    if isinstance(state, torch.Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        made = copy.copy(state)  # with what hangs on it: a module's state has its version there
+        made.update((key, _copied(value)) for key, value in state.items())
+        return made
+    if isinstance(state, list):
+        return [_copied(value) for value in state]
+    return copy.deepcopy(state)
+
+
 def _guard(thing: Any, may_step: Callable[[], bool]) -> None:
     """Make `thing.step` ask first."""
     if isinstance(thing, torch.optim.Optimizer):
         # On the object, over what a learning rate scheduler has put there; bound, as it looks for that.
         original = thing.step
 
+        @functools.wraps(original)  # a scheduler knows its optimizer by a mark on it
         def step(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return original(*args, **kwargs) if may_step() else None
+            if may_step():
+                return original(*args, **kwargs)
+            self._opt_called = True  # or a scheduler warns that it was forgotten
+            return None
 
         thing.step = MethodType(step, thing)  # type: ignore[method-assign]
         return

@@ -16,10 +16,19 @@ from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.context import Context
 from trainmaster.train.convergence import Phase
 from trainmaster.train.core import TERMINATED, Core, Options
+from trainmaster.train.data import Augment, Increment
 from trainmaster.train.errors import WrongUse
+from trainmaster.train.feed import Feed
 from trainmaster.train.modes.local_sgd import LocalSgd
+from trainmaster.train.modes.parameter_server import ParameterServer
 from trainmaster.train.modes.sync import Sync
 from trainmaster.train.report import report as write_report
+
+_MODES: dict[str, type[LocalSgd | Sync]] = {
+    "sync": Sync,
+    "local_sgd": LocalSgd,
+    "parameter_server": ParameterServer,
+}
 
 
 class Task:
@@ -27,7 +36,7 @@ class Task:
 
     def __init__(self, options: Options, context: Context | None = None) -> None:
         self._core = Core(context or Context.from_environment(), options)
-        self._mode = LocalSgd(self._core) if options.mode == "local_sgd" else Sync(self._core)
+        self._mode: LocalSgd | Sync = _MODES[options.mode](self._core)
         self._epoch = 0  # that of the loop under way
         self._part = 0
         self._loops = 0  # loops of ours that are under way; while there is one, TERM is agreed on
@@ -50,7 +59,7 @@ class Task:
         if self._handles_term:
             signal.signal(signal.SIGTERM, self._term_before)
             self._handles_term = False
-        self._core.group.close()
+        self._core.close()
 
     def _terminated(self, number: int, frame: FrameType | None) -> None:
         self._core.stopping = True
@@ -98,7 +107,7 @@ class Task:
         if self._core.replica.objects:
             raise WrongUse("prepare is called once, with everything")
         for thing in objects:
-            self._core.replica.add(thing, self._mode.may_step)
+            self._core.replica.add(thing, self._mode.may_step, self._mode.may_advance)
         return objects[0] if len(objects) == 1 else objects
 
     def epochs(self, max_epochs: int) -> Iterator[int]:
@@ -123,16 +132,26 @@ class Task:
                     self._in_epoch = False
                 self._end_epoch()
             if self._core.group.leads:
+                self._core.save()  # whoever comes again has nothing left to do
                 self._core.uplink.tell("finished")
         finally:
             self._loops -= 1
             self._in_epoch = False
 
-    def batches(self, dataset: Any, batch: int = 256) -> Iterator[Any]:
+    def batches(
+        self,
+        dataset: Any,
+        batch: int = 256,
+        load_factor: float = 1.0,
+        augment: Augment | None = None,
+    ) -> Iterator[Any]:
         """This worker's share of every global batch of `batch` samples, each sample once per epoch.
 
         The gradient after backward is that of the mean loss over the global batch, if the loss is a mean over
-        the share. A step that failed comes again (see `dropped`).
+        the share. A step that failed comes again (see `dropped`). With a `load_factor` above 1 an epoch has
+        so many times as many samples: the added ones are drawn at random, and `augment(sample, generator)`,
+        given a tuple of tensors, returns the changed one; what it draws from that generator is the same
+        whoever trains on it. Raises WrongUse, DataLost.
         """
         if batch < 1:
             raise WrongUse(f"a batch has at least one sample, not {batch}")
@@ -140,7 +159,12 @@ class Task:
         self._loops += 1
         self._in_batches = True
         try:
-            yield from self._mode.batches(dataset, batch, self._epoch, part)
+            increment = Increment(load_factor, augment, self._core.options.seed)
+            feed = Feed(self._core, dataset, increment, self._epoch, part)
+            try:
+                yield from self._mode.batches(feed, batch, self._epoch, part)
+            finally:
+                feed.close()
         finally:
             self._loops -= 1
             self._in_batches = False
@@ -168,6 +192,7 @@ class Task:
                 break
             mine = {
                 "values": self._reported,
+                "works": self._mode.works(group.position),
                 "end": self._stop,
                 "stop": core.stopping,
                 "newest": group.newest() if group.leads else 0,
@@ -183,7 +208,7 @@ class Task:
             before = core.progress.phase
             core.position.epoch_done()
             core.progress.stopped |= any(one["end"] for one in said)
-            metrics = self._mean([one["values"] for one in said])
+            metrics = _mean(said)
             core.progress.add(metrics)
             if metrics and group.leads:
                 write_report(step=core.position.step, epoch=self._epoch, **metrics)
@@ -191,14 +216,18 @@ class Task:
             core.turn(any(one["stop"] for one in said), said[0]["newest"])
         self._reported = {}
 
-    def _mean(self, said: list[dict[str, float]]) -> dict[str, float]:
-        return {
-            name: math.fsum(one[name] for one in said if name in one) / sum(name in one for one in said)
-            for name in dict.fromkeys(name for one in said for name in one)
-        }
-
     def _tell_phase(self, before: Phase) -> None:
         """Tell the scheduler of a plateau and of its end; `finished` is told when the epochs are over."""
         phase = self._core.progress.phase
         if self._core.group.leads and phase is not before and phase is not Phase.FINISHED:
             self._core.uplink.tell(phase.value)
+
+
+def _mean(said: list[dict[str, Any]]) -> dict[str, float]:
+    """The mean of each metric over those who report it: over those who work, if any of them does."""
+    means = {}
+    for name in dict.fromkeys(name for one in said for name in one["values"]):
+        those = [one for one in said if name in one["values"]]
+        those = [one for one in those if one["works"]] or those
+        means[name] = math.fsum(one["values"][name] for one in those) / len(those)
+    return means

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 WINDOW = 5  # m
 BETA = 0.3  # weight of the newest; α = 1 − β
+EVERY = WINDOW + 1  # steps from one look at the shares to the next
 LEAST = 0.05  # of an equal share: nobody gets less, or it could never show that it became faster
 GAIN = 0.05  # shares change only if the step is expected to become shorter by so much
 FITTED = 60  # steps the fixed cost is fitted to
@@ -23,7 +24,7 @@ MOST_FIXED = 0.9  # of the shortest step: the rest is left to the samples, whate
 
 
 class Speed:
-    """What is known of one worker: `fixed_s` a step and `sample_s` a sample."""
+    """What is known of one worker: `fixed_s` a step and `sample_s` a sample, as of the last `fit`."""
 
     def __init__(self) -> None:
         self.fixed_s = 0.0
@@ -32,8 +33,11 @@ class Speed:
 
     def add(self, count: int, spent_s: float) -> None:
         """Take in one step of `count` > 0 samples."""
-        earlier = list(self._steps)[-WINDOW:]
         self._steps.append((count, spent_s))
+
+    def fit(self) -> None:
+        """Learn from the steps so far; there is one at least."""
+        *earlier, (count, spent_s) = list(self._steps)[-WINDOW - 1 :]
         self.fixed_s = fixed_cost(self._steps, self.fixed_s)
         now = (spent_s - self.fixed_s) / count
         if len(earlier) == WINDOW:
@@ -64,8 +68,11 @@ class Shares:
             speed.add(count, spent)
         self._batch = max(self._batch, sum(counts))  # the last of an epoch may be smaller
         self._since += 1
-        if self._since <= WINDOW:  # as many steps under the present shares
+        # Only now and then, as a fit takes as long as a hundredth of a short step.
+        if self._since % EVERY:
             return False
+        for speed in self.speeds:
+            speed.fit()
         wanted = balanced(self.speeds, self._batch)
         if self._step_s(wanted) > self._step_s(self.weights) * (1 - GAIN):
             return False

@@ -17,7 +17,10 @@ from trainmaster.web.cookie import forget, remember, visitor
 from trainmaster.web.guard import CookieGuard
 
 # Every address the page has. The frame is the same; its modules read the address and draw the view.
-VIEWS = ("/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/nodes", "/forecast", "/policies")
+VIEWS = (
+    "/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/nodes", "/forecast", "/policies",
+    "/policies/whatif", "/alarms",
+)  # fmt: skip
 
 _HEADERS = {
     "Content-Security-Policy": (

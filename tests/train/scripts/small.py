@@ -32,12 +32,23 @@ options = {"hang_s": float(env.get("HANG_S", "10")), "checkpoint_s": float(env.g
 if env.get("MAX_STEPS"):
     options["max_steps"] = int(env["MAX_STEPS"])
 if env.get("MODE"):
-    options |= {"mode": env["MODE"], "average_every": int(env["EVERY"]), "shares": env.get("SHARES", "speed")}
+    options |= {"mode": env["MODE"], "shares": env.get("SHARES", "speed")}
+    options |= {"average_every": int(env.get("EVERY", "10")), "servers": int(env.get("SERVERS", "1"))}
+options["data"] = env.get("DATA", "reference")
 curve = json.loads(env.get("CURVE", "[]"))
+given = None if env.get("NO_DATA") else dataset
+
+
+def augment(sample, chance):
+    x, y = sample
+    return x + 0.1 * torch.randn(x.shape, dtype=x.dtype, generator=chance), y
+
+
+more = {"load_factor": float(env["LOAD"]), "augment": augment} if env.get("LOAD") else {}
 with train.task(not_finite=env.get("NOT_FINITE", "raise"), **options) as t:
     model, optimizer, schedule = t.prepare(model, optimizer, schedule)
     for epoch in t.epochs(epochs):
-        for x, y in t.batches(dataset, batch=int(env.get("BATCH", "64"))):
+        for x, y in t.batches(given, batch=int(env.get("BATCH", "64")), **more):
             mark = {"generation": t.generation, "step": t.step}
             log.write(json.dumps({**mark, "indices": t.indices.tolist()}) + "\n")
             loss = F.cross_entropy(model(x), y)

@@ -39,7 +39,6 @@ def test_without_the_solver_the_remedy_is_named(monkeypatch):
 
 
 def test_tiny_graphs_are_solved_to_the_optimum():
-    pytest.importorskip("ortools", reason="ortools is not installed")
     for seed in range(3):
         graph = generate(6, height=4, ccr=1.5, out_degree=2, seed=seed)
         plan = schedule(graph, 2, "exact", copies=False, limit=20.0)
@@ -52,7 +51,6 @@ def test_tiny_graphs_are_solved_to_the_optimum():
 
 
 def test_copies_can_be_needed_for_the_best_plan():
-    pytest.importorskip("ortools", reason="ortools is not installed")
     graph = TaskGraph([2, 5, 5], [(0, 1, 50), (0, 2, 50)])
     assert schedule(graph, 2, "exact").makespan == pytest.approx(7)
     assert schedule(graph, 2, "exact", copies=False).makespan == pytest.approx(12)
@@ -60,7 +58,6 @@ def test_copies_can_be_needed_for_the_best_plan():
 
 
 def test_requests_it_cannot_meet():
-    pytest.importorskip("ortools", reason="ortools is not installed")
     with pytest.raises(OptionError):
         schedule(TaskGraph([1]), 1, "exact", ports="single")
     with pytest.raises(OptionError):

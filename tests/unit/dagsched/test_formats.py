@@ -21,12 +21,12 @@ SUFFIX = {"stg": ".stg", "dot": ".dot", "dax": ".xml", "hyperdag": ".hdag"}
 
 def samples() -> Path:
     checkout = Path(__file__).resolve().parents[3]
-    places = [Path(os.environ["TRAINMASTER_DATA"])] if "TRAINMASTER_DATA" in os.environ else []
+    places = [Path(os.environ["TRAINMASTER_TEST_DATA"])] if "TRAINMASTER_TEST_DATA" in os.environ else []
     places += [checkout.parent / "shared" / "data", checkout.parent.parent / "shared" / "data"]
     for place in places:
         if (place / "dags").is_dir():
             return place / "dags"
-    pytest.skip("the sample graphs are missing: set TRAINMASTER_DATA to the folder that holds dags/")
+    pytest.skip("the sample graphs are missing: set TRAINMASTER_TEST_DATA to the folder that holds dags/")
 
 
 @pytest.mark.parametrize("packed", [False, True])

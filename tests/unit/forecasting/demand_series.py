@@ -19,12 +19,12 @@ A5M_LAST = datetime(2005, 7, 29, 11, 17, tzinfo=UTC).timestamp()
 
 def data_folder() -> Path:
     """Where the demand series lie; skips the test that asks when they do not."""
-    base = Path(os.environ.get("TRAINMASTER_DATA", ROOT.parent / "shared" / "data"))
+    base = Path(os.environ.get("TRAINMASTER_TEST_DATA", ROOT.parent / "shared" / "data"))
     for folder in (base / "forecast", base, ROOT.parent.parent / "shared" / "data" / "forecast"):
         if (folder / "A5M.csv").exists():
             return folder
     pytest.skip(
-        "the demand series are missing: set TRAINMASTER_DATA to the folder that holds forecast/A5M.csv"
+        "the demand series are missing: set TRAINMASTER_TEST_DATA to the folder that holds forecast/A5M.csv"
     )
 
 

@@ -80,6 +80,14 @@ def test_a_prediction_has_ordered_bounds_that_widen(hourly: Series) -> None:
     assert found.model == "weekly_median"
 
 
+def test_a_model_off_to_one_side_still_forecasts_within_its_band() -> None:
+    """Volumes that stop doubling: the mean is too low in all the past it is judged by."""
+    values = np.array([1.0 + 2.0 ** min(row, 8) for row in range(24)])
+    coming = predict(Series(values, step_s=3600), horizon=5)
+    assert (coming.lower <= coming.point).all()
+    assert (coming.point <= coming.upper).all()
+
+
 def test_a_prediction_without_past_errors_has_no_bounds() -> None:
     found = predict(Series(np.array([4.0, 4.0])), 1, "persistence")
     assert found.point[0] == 4.0

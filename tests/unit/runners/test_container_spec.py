@@ -31,7 +31,9 @@ RUN = RunId(TaskId("t-a"), 2, 1)
 
 def body(**more: object) -> dict[str, object]:
     spec = RunSpec(RUN, "container", ("train", "--x"), image="i:1", **more)  # type: ignore[arg-type]
-    return create_body(spec, NodeId("n1"), "owner", [Volume("/a:b", "/data", True)], "/runs/p", cpus=[0, 2])
+    return create_body(
+        spec, NodeId("n1"), "owner", [Volume("/a:b", "/data", True)], "/runs/p", "/saved/t-a", cpus=[0, 2]
+    )
 
 
 def host(**more: object) -> dict[str, object]:
@@ -63,12 +65,14 @@ def test_without_limits_none_are_set() -> None:
     assert not {"NanoCpus", "Memory", "MemorySwap", "DeviceRequests"} & set(host())
 
 
-def test_mounts_take_paths_with_colons_and_the_report_file() -> None:
-    data, progress, plan = host()["Mounts"]  # type: ignore[misc]
+def test_mounts_take_paths_with_colons_and_the_files_it_writes_to() -> None:
+    data, progress, output, plan, saved = host()["Mounts"]  # type: ignore[misc]
     assert data == {"Type": "bind", "Source": "/a:b", "Target": "/data", "ReadOnly": True}  # type: ignore[has-type]
     assert progress["Source"] == "/runs/p/progress.jsonl"  # type: ignore[has-type]
-    assert progress["ReadOnly"] is False  # type: ignore[has-type]
+    assert progress["ReadOnly"] is output["ReadOnly"] is False  # type: ignore[has-type]
+    assert output["Source"] == "/runs/p/output.json"  # type: ignore[has-type]
     assert plan["Source"] == "/runs/p/group" and plan["ReadOnly"] is True  # type: ignore[has-type]
+    assert saved["Source"] == "/saved/t-a" and saved["ReadOnly"] is False  # type: ignore[has-type]
 
 
 def test_identity_is_in_labels_and_environment_and_the_task_wins() -> None:

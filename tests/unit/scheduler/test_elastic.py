@@ -10,15 +10,19 @@ from trainmaster.domain.events import (
     GroupBroken,
     ProgressReported,
     ResizeRequested,
+    TrainingConverged,
     WorkerJoined,
     WorkerReady,
 )
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import RunId, TaskId, UserName
+from trainmaster.domain.learned import Phase
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunState
 from trainmaster.domain.task import Elasticity
 from trainmaster.scheduler.explain import explain
+from trainmaster.scheduler.recall import recall
+from trainmaster.scheduler.state import State
 
 ME = UserName("me")
 
@@ -217,3 +221,33 @@ def test_the_leader_speaks_for_the_task_and_speeds_are_learnt_by_worker_count() 
     assert world.state.learned[task].speed(1) == 100.0
     told = explain(world.state, world.task(task), world.now)
     assert any(fact.topic == "workers" for fact in told.facts)
+
+
+def test_what_was_learnt_is_learnt_again_from_history() -> None:
+    world = World({"n1": 3}, allotment="fair")
+    task = training(world, high=3)
+    said: list[ProgressReported] = []
+
+    def reports(rank: int, **metrics: float) -> None:
+        world.now += 5
+        said.append(ProgressReported(RunId(task, 1, rank), world.now, world.now, metrics))
+        world.do(said[-1])
+
+    reports(0, samples_s=300.0, val_accuracy=0.5)
+    reports(1, samples_s=1.0)  # no leader
+    world.do(after=1)
+    world.report(RunId(task, 1, 0), RunState.EXITED, Exit(137))
+    world.follow(task)
+    reports(1, samples_s=200.0)
+    world.do(after=1)
+    world.ready(task)
+    world.follow(task)
+    world.do(ResizeRequested(task, 1, ME), after=1)
+    world.follow(task)
+    world.do(TrainingConverged(RunId(task, 1, 1), Phase.PLATEAU), after=1)
+    reports(1, samples_s=100.0, loss=0.25)
+    fresh = State()
+    recall(fresh, said, [record for record in world.history if record.task == task])
+    assert fresh.learned[task] == world.state.learned[task]
+    assert fresh.progress[task] == world.state.progress[task]
+    assert [speed.workers for speed in fresh.learned[task].speeds] == [1, 2, 3]

@@ -88,6 +88,41 @@ def test_half_of_a_large_node_is_better_than_an_idle_small_one() -> None:
     assert where(world, task) == {"large": 1}
 
 
+def test_what_ended_since_the_measurement_is_no_load() -> None:
+    world = World({"n1": 2, "n2": 2}, placement="least_loaded")
+    gone, stays = world.submit(*[spec(cpus=MODEST)] * 2)
+    assert where(world, gone, stays) == {"n1": 1, "n2": 1}
+    world.now += 10.0
+    measured(world, n1=0.5, n2=0.5)
+    world.end(gone, after=1.0)
+    assert demand(view(world, "n1")) == pytest.approx(0.0)
+    assert demand(view(world, "n2")) == pytest.approx(0.5)
+    world.now += 4.0
+    measured(world, n1=0.1, n2=0.5)
+    assert demand(view(world, "n1")) == pytest.approx(0.0), "a fifth of that interval it still ran"
+    world.now += 5.0
+    measured(world, n1=0.1, n2=0.5)
+    assert demand(view(world, "n1")) == pytest.approx(0.1), "somebody else's load"
+
+
+def test_a_full_node_that_a_run_has_left_counts_those_that_stay() -> None:
+    world = World({"n1": 1}, placement="least_loaded")
+    gone, _ = world.submit(*[spec(cpus=MODEST)] * 2)
+    world.now += 10.0
+    measured(world, n1=1.0)
+    world.end(gone, after=1.0)
+    assert demand(view(world, "n1")) == pytest.approx(1.0)
+
+
+def test_an_idle_run_takes_no_more_than_a_core_of_another_load_with_it() -> None:
+    world = World({"n1": 8}, placement="least_loaded")
+    (idle,) = world.submit(spec(cpus=MODEST))
+    world.now += 10.0
+    measured(world, n1=0.5)
+    world.end(idle, after=1.0)
+    assert demand(view(world, "n1")) == pytest.approx(0.5 - 1 / 8)
+
+
 views = st.builds(
     NodeView,
     id=st.just(NodeId("n")),

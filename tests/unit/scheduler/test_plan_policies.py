@@ -1,13 +1,15 @@
 """Following a static plan: the ordering and the placement `plan`."""
 
+from dataclasses import replace
+
 import pytest
 from tests.scenario import World, spec
 
 from trainmaster.domain.errors import InvalidTask
-from trainmaster.domain.events import DrainRequested
+from trainmaster.domain.events import DrainRequested, ResizeRequested
 from trainmaster.domain.ids import NodeId, UserName
 from trainmaster.domain.lifecycle import TaskState
-from trainmaster.domain.task import Planned, TaskSpec, validate
+from trainmaster.domain.task import Elasticity, Planned, TaskSpec, validate
 
 ME = UserName("me")
 
@@ -108,3 +110,14 @@ def test_an_impossible_place_is_refused(place: Planned, field: str) -> None:
     with pytest.raises(InvalidTask) as refused:
         validate(spec("a", planned=place))
     assert refused.value.fields["field"] == field
+
+
+def test_more_workers_than_the_planned_node_could_ever_hold_go_elsewhere() -> None:
+    world = World({"n1": 2, "n2": 3, "n3": 2}, ordering="plan", placement="plan")
+    shape = replace(planned("a", "n2", 0, 0.0), max_workers=4, elasticity=Elasticity.NONE)
+    (blocker,) = world.submit(planned("b", "n2", 0, 0.0, cpus=3))
+    (task,) = world.submit(shape)
+    world.do(ResizeRequested(task, 4, ME))
+    world.start(blocker)
+    world.end(blocker)
+    assert len(world.nodes_of(task)) == 4

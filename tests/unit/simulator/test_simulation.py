@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -9,17 +10,19 @@ from dataclasses import replace
 
 import pytest
 
-from trainmaster.domain.cluster import Node
+from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
-from trainmaster.domain.events import NodeJoined, NodeVanished
-from trainmaster.domain.ids import NodeId
+from trainmaster.domain.events import NodeJoined, NodeVanished, QuotaChanged
+from trainmaster.domain.ids import NodeId, UserName
 from trainmaster.domain.task import TaskSpec
 from trainmaster.domain.units import Resources
 from trainmaster.policies.registry import Profile, build
 from trainmaster.scheduler import invariants
 from trainmaster.simulator.errors import BadSetting, Stalled
+from trainmaster.simulator.faults import Faults, Straggler
 from trainmaster.simulator.loop import Arrival, Scenario, Simulation
 from trainmaster.simulator.report import EXACT, Quantiles
+from trainmaster.simulator.speed import Scaling, Usl
 from trainmaster.simulator.training import Length
 from trainmaster.simulator.workload.synthetic import Lengths, synthetic
 from trainmaster.simulator.world import Costs
@@ -83,9 +86,48 @@ def test_a_lost_node_costs_what_was_not_saved() -> None:
 
 
 def test_a_slow_node_slows_its_training() -> None:
-    simulation = Simulation(scenario([job(4, 1, 10)]))
-    simulation.at(4.0, lambda: simulation.world.slow_down(NodeId("n0"), 0.5, 4.0) or [])
-    assert simulation.run().jct.total == pytest.approx(4 + 12)
+    slow = Simulation(scenario([job(4, 1, 10)], faults=[(4.0, Straggler(NodeId("n0"), 0.5))]))
+    assert slow.run().jct.total == pytest.approx(4 + 12)
+    unlike = Simulation(scenario([job(4, 1, 10)], paces={NodeId("n0"): 2.0}))
+    assert unlike.run().jct.total == pytest.approx(5)
+
+
+def test_faults_come_by_seed_and_everything_ends_all_the_same() -> None:
+    faults = Faults(lost_every_s=300, back_after_s=30, slow_every_s=200, slow_for_s=50)
+
+    def once(seed: int) -> str:
+        jobs = synthetic(100, 5.0, Lengths(), 1, gpus=(1, 2, 4))
+        costs = Costs(checkpoint_s=20, restart_s=2)
+        run = Simulation(scenario(jobs, faults=faults.over(NODES, seed), costs=costs))
+        return json.dumps(run.run().to_dict())
+
+    assert once(1) == once(1) != once(2)
+    told = json.loads(once(1))
+    assert told["submitted"] == 100 == sum(told["ended"].values())
+    assert told["restarts"] > 3 and told["node_hours"] < 4 * told["makespan_s"] / 3600
+
+
+def test_faults_without_end_do_not_hide_that_nothing_happens() -> None:
+    faults = Faults(lost_every_s=300, back_after_s=30)
+    never = job(4, 4)  # no node is ever four nodes
+    lone = Scenario(NODES[:1] * 1, scenario([]).policies, [replace(never, time=0.0)])
+    assert Simulation(lone).run().refusals == {"unplaceable": 1}
+    with pytest.raises(Stalled):
+        quota = (0.0, QuotaChanged(Quota(UserName("local"), running_workers=0), UserName("local")))
+        Simulation(scenario([job()], faults=itertools.chain([quota], faults.over(NODES, 0)))).run()
+    with pytest.raises(BadSetting, match="pace"):
+        Faults(pace=2)
+
+
+def test_a_training_across_clusters_is_slower() -> None:
+    def took(clusters: int) -> float:
+        nodes = [replace(node, labels=(("cluster", f"c{at % clusters}"),)) for at, node in enumerate(NODES)]
+        spec = replace(job(4, 4).spec, min_workers=4)
+        training = Scaling(40, Usl(), across=0.5)
+        run = Scenario(nodes, scenario([]).policies, [Arrival(0.0, spec, training)])
+        return Simulation(run).run().jct.total
+
+    assert (took(1), took(2)) == (pytest.approx(10), pytest.approx(20))
 
 
 def test_what_can_never_run_is_refused_and_what_never_ends_is_named() -> None:

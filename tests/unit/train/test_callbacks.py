@@ -46,13 +46,16 @@ def test_lightning_reports_and_saves_once_and_stops_when_told(
         saved.append(path)
         Path(path).touch()
 
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
     trainer = SimpleNamespace(
         should_stop=False, save_checkpoint=save, is_global_zero=True, global_step=20, current_epoch=1,
-        callback_metrics={"val_loss": 0.25},
+        callback_metrics={"val_loss": 0.25}, strategy=strategy,
     )  # fmt: skip
     assert callback.checkpoint is None
     callback.setup(trainer, None, stage="fit")
     callback.on_fit_start(trainer, None)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Lightning's own
+    callback.on_train_start(trainer, None)
     callback.on_train_batch_end(trainer, None, None, None, 0)
     assert not saved
     os.kill(os.getpid(), signal.SIGTERM)

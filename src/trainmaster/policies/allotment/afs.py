@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
 from trainmaster.policies.allotment.estimates import remaining, seconds_each
-from trainmaster.policies.base import AllotmentView, Claim
+from trainmaster.policies.base import AllotmentView
 
 
 class Afs:
-    """One worker at a time to the winner of a contest of pairs.
+    """One worker at a time to the winner of a tournament of pairs.
 
     Between a and b, a the one that would end first with what both have: b gets the worker if (p_b' − p_b) /
     p_b' > (p_a' − p_a) / p_a, where p is the speed with what it has and p' with one more; else a. (AFS-L's
-    rule as we derived it; whoever has nothing yet counts with speed 0 and precedes.) *Knows* what the claims
-    carry, else estimates as Optimus. Ties: the order of the claims.
+    rule as we derived it; whoever has nothing yet counts with speed 0 and precedes.) Neighbours meet first
+    (the paper names the contest, not who meets whom), and after each gift only the winner's contests are held
+    anew. *Knows* what the claims carry, else estimates as Optimus. Ties: the order of the claims.
     """
 
     name = "afs"
@@ -25,32 +27,45 @@ class Afs:
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         served = [claim for claim in budget.give_least(view.claims) if claim.movable]
-        speeds = {claim.task.id: [1 / s for s in seconds_each(claim)] for claim in served}
-        left = {claim.task.id: remaining(claim) for claim in served}
-        while True:
-            open_ = [
-                claim
-                for claim in served
-                if budget.spare(claim)
-                and (has := budget.given[claim.task.id]) < len(speeds[claim.task.id])
-                and speeds[claim.task.id][has] > speeds[claim.task.id][has - 1]
-            ]
-            if not open_:
-                return budget.given
-            winner = open_[0]
-            for other in open_[1:]:
-                winner = _contest(winner, other, budget, speeds, left)
-            budget.give(winner)
+        speeds = [[1 / seconds for seconds in seconds_each(claim)] for claim in served]
+        left = [remaining(claim) for claim in served]
+
+        def entrant(at: int) -> _Entrant | None:
+            """None: more workers are not to be had, or would not make it faster."""
+            claim = served[at]
+            has = budget.given[claim.task.id]
+            if not budget.spare(claim) or has >= len(speeds[at]) or speeds[at][has] <= speeds[at][has - 1]:
+                return None
+            return _Entrant(at, speeds[at][has - 1], speeds[at][has], left[at] / speeds[at][has - 1])
+
+        # A complete binary tree: the entrants are its leaves, the root is tree[1].
+        size = 1 << max(len(served) - 1, 0).bit_length()
+        tree: list[_Entrant | None] = [None] * (2 * size)
+        tree[size : size + len(served)] = [entrant(at) for at in range(len(served))]
+        for place in range(size - 1, 0, -1):
+            tree[place] = _contest(tree[2 * place], tree[2 * place + 1])
+        while (winner := tree[1]) is not None:
+            budget.give(served[winner.at])
+            place = size + winner.at
+            tree[place] = entrant(winner.at)
+            while place > 1:
+                place //= 2
+                tree[place] = _contest(tree[2 * place], tree[2 * place + 1])
+        return budget.given
 
 
-def _contest(
-    one: Claim, two: Claim, budget: Budget, speeds: Mapping[TaskId, list[float]], left: Mapping[TaskId, float]
-) -> Claim:
-    def now_and_more(claim: Claim) -> tuple[float, float]:
-        has = budget.given[claim.task.id]
-        return speeds[claim.task.id][has - 1], speeds[claim.task.id][has]
+class _Entrant(NamedTuple):
+    """Speeds with what it has and with one more; `ends`: in how long at the present one."""
 
-    (p1, q1), (p2, q2) = now_and_more(one), now_and_more(two)
-    if left[two.task.id] / p2 < left[one.task.id] / p1:
-        one, two, p1, q1, p2, q2 = two, one, p2, q2, p1, q1
-    return two if (q2 - p2) / q2 > (q1 - p1) / p1 else one
+    at: int
+    now: float
+    more: float
+    ends: float
+
+
+def _contest(one: _Entrant | None, two: _Entrant | None) -> _Entrant | None:
+    if one is None or two is None:
+        return one or two
+    if two.ends < one.ends:
+        one, two = two, one
+    return two if (two.more - two.now) / two.more > (one.more - one.now) / one.now else one

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from trainmaster.domain.learned import Point, Speed
 from trainmaster.policies.base import Claim
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[Any]
+
+V = TypeVar("V")
+_REMEMBERED = 4096  # fits; each is a function of what was measured alone, and most is known from before
+
 _AMDAHL = 0.1  # serial share taken for a task nothing was measured of
+
+
+@lru_cache(_REMEMBERED)
+def log_speeds(seconds: tuple[float, ...]) -> tuple[float, ...]:
+    """log(1 / seconds) of each."""
+    return tuple(-math.log(each) for each in seconds)
 
 
 def seconds_each(claim: Claim) -> tuple[float, ...]:
@@ -24,24 +42,69 @@ def fitted_seconds(claim: Claim) -> tuple[float, ...]:
     weighted by the number of reports (at most 10). With a single worker count measured, Amdahl with a serial
     share of `_AMDAHL`; with none, the same with 1 s.
     """
-    # Loaded only when something is fitted: an idle service has no use for them.
-    import numpy as np
-    from scipy.optimize import nnls
+    return _fitted(claim.learned.speeds, claim.most)
 
-    speeds = [speed for speed in claim.learned.speeds if speed.rate > 0]
-    counts = np.arange(1, claim.most + 1, dtype=float)
+
+@lru_cache(_REMEMBERED)
+def _fitted(measured: tuple[Speed, ...], most: int) -> tuple[float, ...]:
+    speeds = [speed for speed in measured if speed.rate > 0]
     if len(speeds) < 2:
         unit = 1.0
         if speeds:
             unit = 1 / speeds[0].rate / (_AMDAHL + (1 - _AMDAHL) / speeds[0].workers)
-        return tuple((unit * (_AMDAHL + (1 - _AMDAHL) / counts)).tolist())
-    workers = np.array([speed.workers for speed in speeds], dtype=float)
-    seconds = np.array([1 / speed.rate for speed in speeds])
-    weight = np.sqrt(np.minimum([speed.reports for speed in speeds], 10)) / seconds
-    terms = np.column_stack([np.ones_like(workers), 1 / workers, workers - 1])
-    found, _ = nnls(terms * weight[:, None], seconds * weight)
-    curve = found[0] + found[1] / counts + found[2] * (counts - 1)
-    return tuple(np.maximum(curve, 1e-12).tolist())
+        return tuple(unit * (_AMDAHL + (1 - _AMDAHL) / count) for count in range(1, most + 1))
+    rows = []
+    for speed in speeds:
+        weight = math.sqrt(min(speed.reports, 10)) * speed.rate
+        terms = (weight, weight / speed.workers, weight * (speed.workers - 1))
+        rows.append((terms, weight / speed.rate))
+    a, b, c = least_squares(rows)
+    return tuple(max(a + b / count + c * (count - 1), 1e-12) for count in range(1, most + 1))
+
+
+Row = tuple[tuple[float, float, float], float]
+# Of equally good fits the first: a pair explains two measurements exactly, so does each of the others.
+_SUPPORTS = ((0, 1), (1, 2), (0, 2), (1,), (0,), (0, 1, 2))
+
+
+def least_squares(rows: Sequence[Row]) -> tuple[float, float, float]:
+    """x ≥ 0 with the least Σ (terms · x − target)²: the best free solution on one of its possible supports.
+
+    With three unknowns these are few enough to try them all (the last alone explains no speed of one worker
+    and is left out), which takes a fifth of what a general solver takes.
+    """
+    squares = [[sum(row[i] * row[j] for row, _ in rows) for j in range(3)] for i in range(3)]
+    sides = [sum(row[i] * target for row, target in rows) for i in range(3)]
+    whole = sum(target * target for _, target in rows)
+    best, least = (0.0, 0.0, 0.0), math.inf
+    for support in _SUPPORTS if len(rows) > 2 else _SUPPORTS[:-1]:
+        found = _solved([[squares[i][j] for j in support] for i in support], [sides[i] for i in support])
+        if found is None or min(found) < 0:
+            continue
+        error = whole - sum(x * sides[i] for i, x in zip(support, found, strict=True))
+        if error < least - 1e-12 * whole:
+            values = dict(zip(support, found, strict=True))
+            best, least = (values.get(0, 0.0), values.get(1, 0.0), values.get(2, 0.0)), error
+    return best
+
+
+def _solved(matrix: list[list[float]], side: list[float]) -> list[float] | None:
+    """By elimination; the matrix is symmetric and not negative. None where it is singular."""
+    size = len(side)
+    tiny = 1e-12 * max(matrix[i][i] for i in range(size))
+    for k in range(size):
+        if matrix[k][k] <= tiny:
+            return None
+        for i in range(k + 1, size):
+            factor = matrix[i][k] / matrix[k][k]
+            side[i] -= factor * side[k]
+            for j in range(k, size):
+                matrix[i][j] -= factor * matrix[k][j]
+    found = [0.0] * size
+    for k in reversed(range(size)):
+        rest = side[k] - sum(matrix[k][j] * found[j] for j in range(k + 1, size))
+        found[k] = rest / matrix[k][k]
+    return found
 
 
 def remaining(claim: Claim) -> float:
@@ -57,30 +120,74 @@ def loss_curve(claim: Claim) -> tuple[float, float, float] | None:
     For each of a few floors c below the least loss, 1/(loss − c) is linear in k: non-negative least squares,
     later thirds of the history weighted 4 and 16 times the first; the floor with the least error is taken.
     """
-    import numpy as np
-    from scipy.optimize import nnls
+    return _LOSSES(claim.learned.points)
 
-    points = [(p.step, p.loss) for p in claim.learned.points if p.loss is not None]
+
+def _loss_curve(measured: tuple[Point, ...]) -> tuple[float, float, float] | None:
+    import numpy as np
+
+    points = [(p.step, p.loss) for p in measured if p.loss is not None]
     if len(points) < 3:
         return None
-    steps = np.array([step for step, _ in points])
-    losses = np.array([loss for _, loss in points], dtype=float)
+    steps, losses = np.array(points, dtype=float).T
     weight = np.repeat([1.0, 4.0, 16.0], -(-len(points) // 3))[: len(points)]
     lowest = float(losses.min())
     if lowest <= 0:
         return None
-    best: tuple[float, tuple[float, float, float]] | None = None
-    for share in (0.0, 0.25, 0.5, 0.75, 0.9, 0.97, 0.99):
-        floor = share * lowest
-        terms = np.column_stack([steps, np.ones_like(steps)])
-        found, _ = nnls(terms * weight[:, None], weight / (losses - floor))
-        line = terms @ found
-        if (line <= 0).any():
-            continue
-        error = float(np.sum(weight * (1 / line + floor - losses) ** 2))
-        if best is None or error < best[0]:
-            best = (error, (float(found[0]), float(found[1]), floor))
-    return best[1] if best else None
+    floors = np.array([[0.0], [0.25], [0.5], [0.75], [0.9], [0.97], [0.99]]) * lowest
+    slope, start = _lines(steps, 1 / (losses - floors), weight**2)
+    lines = slope * steps + start
+    with np.errstate(divide="ignore"):
+        errors = np.sum(weight * (1 / lines + floors - losses) ** 2, axis=1)
+    errors[(lines <= 0).any(axis=1)] = np.inf
+    best = int(errors.argmin())
+    if not np.isfinite(errors[best]):
+        return None
+    return float(slope[best, 0]), float(start[best, 0]), float(floors[best, 0])
+
+
+def _lines(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Slopes and starts ≥ 0 of the least weighted squares through each row of y > 0; two columns.
+
+    Two unknowns: where the free optimum has one below zero, the constrained one has it at zero.
+    """
+    import numpy as np
+
+    sum_1, sum_x, sum_xx = weight.sum(), weight @ x, weight @ (x * x)
+    sum_y, sum_xy = (y @ weight)[:, None], (y @ (weight * x))[:, None]
+    spread = max(sum_1 * sum_xx - sum_x**2, 1e-300)
+    slope = (sum_1 * sum_xy - sum_x * sum_y) / spread
+    start = (sum_xx * sum_y - sum_x * sum_xy) / spread
+    flat, through = slope < 0, start < 0
+    slope, start = (
+        np.where(flat, 0.0, np.where(through, sum_xy / max(sum_xx, 1e-300), slope)),
+        np.where(flat, sum_y / sum_1, np.where(through, 0.0, start)),
+    )
+    return slope, start
+
+
+_HISTORIES = 512  # few, as each holds its points
+
+
+class _Remembering(Generic[V]):
+    """A function of a history, remembered for the very same one: comparing all its points takes too long."""
+
+    def __init__(self, of: Callable[[tuple[Point, ...]], V]) -> None:
+        self._of = of
+        self._known: dict[int, tuple[tuple[Point, ...], V]] = {}
+
+    def __call__(self, points: tuple[Point, ...]) -> V:
+        known = self._known.get(id(points))
+        if known is not None and known[0] is points:
+            return known[1]
+        if len(self._known) >= _HISTORIES:
+            self._known.clear()
+        value = self._of(points)
+        self._known[id(points)] = (points, value)
+        return value
+
+
+_LOSSES = _Remembering(_loss_curve)
 
 
 def remaining_by_loss(claim: Claim, still: float = 0.005) -> float:

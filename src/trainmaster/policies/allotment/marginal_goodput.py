@@ -6,10 +6,11 @@ import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
-from trainmaster.policies.allotment.estimates import seconds_each
+from trainmaster.policies.allotment.estimates import log_speeds, seconds_each
 from trainmaster.policies.base import AllotmentView, Claim
 
 
@@ -44,7 +45,7 @@ class MarginalGoodput:
         weights = {claim.task.id: self.weight(claim, view.now) for claim in view.claims}
         order = sorted(view.claims, key=lambda claim: self._turn(claim, weights))
         served = [claim for claim in order if not claim.movable or budget.give(claim, claim.least)]
-        grow(budget, served, [self.values(c, view.now) for c in served], weights, self.look_ahead)
+        grow(budget, served, [self.value(c, view.now) for c in served], weights, self.look_ahead)
         return budget.given
 
     def _turn(self, claim: Claim, weights: Mapping[TaskId, float]) -> tuple[float, ...]:
@@ -58,43 +59,56 @@ class MarginalGoodput:
         attained = claim.task.running_s(now) * max(claim.workers, claim.least)
         return 1 / (attained + self.grace_s)
 
-    def values(self, claim: Claim, now: float) -> tuple[float, ...]:
-        """log(speed) with 1..most workers, with the stay bonus."""
-        present = claim.workers
-        penalty = 0.0
-        if present:
+    def value(self, claim: Claim, now: float) -> Value:
+        bonus = 0.0
+        if claim.workers:
             since = claim.task.started_at if claim.learned.resized_at is None else claim.learned.resized_at
             horizon = max(now - (since if since is not None else now), self.least_horizon_s)
-            penalty = math.log1p(claim.resize_s * self.caution / horizon)
-        return tuple(
-            -math.log(seconds) - (penalty if count != present else 0.0)
-            for count, seconds in enumerate(seconds_each(claim), 1)
-        )
+            bonus = math.log1p(claim.resize_s * self.caution / horizon)
+        return Value(log_speeds(seconds_each(claim)), claim.workers, bonus)
+
+
+class Value(NamedTuple):
+    """What counts are worth: `logs[w - 1]`, log(speed) with w workers, and `bonus` more for staying at the
+    present count."""
+
+    logs: tuple[float, ...]
+    present: int
+    bonus: float
 
 
 def grow(
     budget: Budget,
     served: list[Claim],
-    values: list[tuple[float, ...]],
+    values: list[Value],
     weights: Mapping[TaskId, float],
     look_ahead: tuple[int, ...],
 ) -> None:
-    """Give out what is left by the largest gain per worker. A jump back to the present count is always
-    tried."""
+    """Give out what is left by the largest gain per worker over the steps `look_ahead`, which ascend. A jump
+    back to the present count is always tried."""
     heap: list[tuple[float, int, int]] = []
+    given, spare = budget.given, budget.spare
 
     def offer(at: int) -> None:
         claim = served[at]
-        has, value = budget.given[claim.task.id], values[at]
-        room = min(budget.spare(claim), len(value) - has)
+        task = claim.task.id
+        has, (logs, present, bonus) = given[task], values[at]
+        room = min(spare(claim), len(logs) - has)
+        if room <= 0:
+            return
+        now = logs[has - 1] + (bonus if has == present else 0.0)
         best, step = 0.0, 0
-        for k in (*look_ahead, claim.workers - has):
-            if 0 < k <= room:
-                gain = (value[has + k - 1] - value[has - 1]) * weights[claim.task.id] / k
-                if gain > best:
-                    best, step = gain, k
+        for k in look_ahead:
+            if k > room:
+                break
+            gain = (logs[has + k - 1] - now) / k
+            if gain > best:
+                best, step = gain, k
+        back = present - has
+        if 0 < back <= room and (gain := (logs[present - 1] + bonus - now) / back) > best:
+            best, step = gain, back
         if step:
-            heapq.heappush(heap, (-best, at, step))
+            heapq.heappush(heap, (-best * weights[task], at, step))
 
     for at, claim in enumerate(served):
         if claim.movable:

@@ -12,17 +12,21 @@ FULL = 0.95  # a node measured this busy may want more than it has
 def demand(node: NodeView) -> float:
     """What the runs of a node want of it: 0 none, 1 all it has, more if they wait for each other.
 
-    What was measured plus one core for each run the measurements do not cover yet, or what is already given
-    away, whichever is larger. Measurements lag by up to 5 s (DTES samples as often): by them alone every task
-    of such an interval would go to the same node, and what tasks ask for need not be what they use. A full
-    node shows how much it has, not how much is wanted: there every run counts as one core. (DTES tells
-    neither; the core and the bound are ours.)
+    What was measured, less what left with the runs that have ended since, plus one core for each run the
+    measurements do not cover yet; or what is already given away, if that is more. Measurements lag by up to
+    5 s (DTES samples as often): by them alone every task of such an interval would go to the same node, and
+    what tasks ask for need not be what they use. A run that has ended takes an equal part of the measured use
+    with it, a core at most. A full node shows how much it has, not how much is wanted: there every run counts
+    as one core. (DTES tells none of this; the parts, the core and the bound are ours.)
     """
-    cores = max(node.cores, 1e-3)
+    core = WORKER_CORES / max(node.cores, 1e-3)
+    remaining = node.runs - node.unmeasured
     wanted = node.pressure
-    if wanted >= FULL:
-        wanted = max(wanted, (node.runs - node.unmeasured) * WORKER_CORES / cores)
-    return max(wanted + node.unmeasured * WORKER_CORES / cores, node.allocated)
+    if node.departed:
+        wanted -= min(wanted * node.departed / (remaining + node.departed), node.departed * core)
+    if node.pressure >= FULL:
+        wanted = max(wanted, remaining * core)
+    return max(wanted + node.unmeasured * core, node.allocated)
 
 
 def load(node: NodeView) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from trainmaster.domain.chance import uniform
-from trainmaster.domain.task import TaskSpec
+from trainmaster.domain.task import Elasticity, TaskSpec
 from trainmaster.domain.units import Resources
 from trainmaster.simulator.errors import BadSetting
 from trainmaster.simulator.loop import Arrival
+from trainmaster.simulator.speed import Scaling, Usl
 from trainmaster.simulator.training import Length
 
 
@@ -30,11 +31,32 @@ class Lengths:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Elastic:
+    """Tasks of `least` to `most` workers, whose speed follows Amdahl's law with the share `serial`; spread
+    over clusters they are `across` times as fast. Their lengths are those with one worker."""
+
+    least: int = 1
+    most: int = 1
+    elasticity: Elasticity = Elasticity.AUTO
+    serial: float = 0.05
+    across: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most:
+            raise BadSetting("workers", f"{self.least}..{self.most}", "MIN..MAX, at least 1")
+
+
 def synthetic(
-    count: int, every_s: float, lengths: Lengths, seed: int, gpus: Sequence[int] = (1,)
+    count: int,
+    every_s: float,
+    lengths: Lengths,
+    seed: int,
+    gpus: Sequence[int] = (1,),
+    elastic: Elastic | None = None,
 ) -> Iterator[Arrival]:
-    """`count` rigid tasks of one worker, `every_s` seconds apart in the mean, with one of `gpus` GPUs
-    each."""
+    """`count` tasks, `every_s` seconds apart in the mean, with one of `gpus` GPUs for each worker: one worker
+    each, or as `elastic` says."""
     if not every_s > 0:
         raise BadSetting("every_s", every_s, "a positive number")
     if not gpus or min(gpus) < 1:
@@ -45,4 +67,15 @@ def synthetic(
         length = lengths.draw(seed, number)
         need = Resources(gpus=gpus[int(uniform(seed, number, 3) * len(gpus))])
         spec = TaskSpec("job", command=("train",), resources=need, estimate_s=length)
-        yield Arrival(time, spec, Length(length))
+        if elastic is None:
+            yield Arrival(time, spec, Length(length))
+        else:
+            speed = Usl(elastic.serial)
+            spec = replace(
+                spec,
+                min_workers=elastic.least,
+                max_workers=elastic.most,
+                elasticity=elastic.elasticity,
+                estimate_s=length / speed.rate(elastic.least),
+            )
+            yield Arrival(time, spec, Scaling(length, speed, across=elastic.across))

@@ -17,11 +17,12 @@ import torch
 
 from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.core import Core
-from trainmaster.train.data import Samples
 from trainmaster.train.errors import NotFinite
+from trainmaster.train.feed import Feed
 from trainmaster.train.reduction import Said
 from trainmaster.train.sampler import global_batch, split
 from trainmaster.train.shares import Shares
+from trainmaster.train.tally import Tally
 
 
 class LocalSgd:
@@ -31,40 +32,61 @@ class LocalSgd:
         self._core = core
         self._shares = Shares(1)
         self._shared_in = -1  # the generation these are of
+        self._tally = Tally()
         self.dropped = False  # a step of one's own cannot fail; a round can, and comes again
         self.indices = torch.empty(0, dtype=torch.int64)
 
     def may_step(self) -> bool:
         return True
 
-    def batches(self, dataset: Any, batch: int, epoch: int, part: int) -> Iterator[Any]:
+    may_advance = may_step
+
+    def works(self, position: int) -> bool:
+        """Whether the member at this position gets samples."""
+        return True
+
+    def batches(self, feed: Feed, batch: int, epoch: int, part: int) -> Iterator[Any]:
         """This worker's batches of the rounds that are left of the part."""
         core, position = self._core, self._core.position
-        samples = Samples(dataset)
         while True:
             core.ensure()
-            if (position.epoch, position.part) != (epoch, part) or not samples.size or core.capped:
+            if (position.epoch, position.part) != (epoch, part) or core.capped:
                 return
             group = core.group
+            try:
+                feed.meet()
+            except LinkFailed as failed:
+                group.broken(failed)
+                continue
+            if not feed.size:
+                return
             if self._shared_in != group.generation:
                 self._shares, self._shared_in = Shares(group.size), group.generation
-            order = global_batch(core.options.seed, epoch, part, 0, samples.size, samples.size)
+                self._tally = Tally()
+            order = global_batch(core.options.seed, epoch, part, 0, feed.size, feed.size)
             whole = order[position.index :][: core.options.average_every * batch * group.size]
             counts = split(len(whole), self._shares.weights)
             own = whole.split(counts)[group.position]
-            before = core.capture()
+            before = core.replica.copy()
             begun = time.monotonic()
             try:
                 for at in range(0, len(own), batch):
                     self.indices = own[at : at + batch]
-                    yield samples.take(self.indices)
-            finally:  # who breaks out of the loop ends the round too
-                said = self._average(counts, batch, samples.size, time.monotonic() - begun, before)
+                    taken = feed.take(self.indices)
+                    feed.expect(own[at + batch : at + 2 * batch])
+                    yield taken
+            except LinkFailed as failed:
+                self._undo(failed, before)
+                continue
+            except GeneratorExit:  # who breaks out of the loop ends the round too
+                self._average(counts, batch, feed.size, time.monotonic() - begun, before)
+                raise
+            said = self._average(counts, batch, feed.size, time.monotonic() - begun, before)
             if said is not None:
                 core.turn(said.stop > 0, int(said.newest))
 
     def _average(
-        self, counts: list[int], batch: int, size: int, spent_s: float, before: bytes
+        self, counts: list[int], batch: int, size: int, spent_s: float, before: list[Any]
     ) -> Said | None:
         """End a round; None if it has to be done again."""
         core, group = self._core, self._core.group
@@ -84,8 +106,7 @@ class LocalSgd:
         try:
             group.link.sum(flat)
         except LinkFailed as failed:
-            core.become(before, random_too=False)
-            group.broken(failed)
+            self._undo(failed, before)
             return None
         core.pace.agreed()
         stop, newest_of_all, *rest = flat[len(model) :].tolist()
@@ -94,10 +115,18 @@ class LocalSgd:
             parts = flat[: len(model)].split([tensor.numel() for tensor in tensors])
             for tensor, mean in zip(tensors, parts, strict=True):
                 tensor.copy_(mean.view_as(tensor))
-        if core.options.shares == "speed":
-            self._shares.add(counts, rest[: group.size])
+        changed = core.options.shares == "speed" and self._shares.add(counts, rest[: group.size])
+        if self._tally.step(sum(counts), changed) and group.leads:
+            core.tell_shares(
+                group.members, self._shares.weights, counts, rest[: group.size], self._tally.take()
+            )
         core.position.round_done(-(-max(counts) // batch), sum(counts), size)
         return Said(stop=stop, newest=newest_of_all)
+
+    def _undo(self, failed: LinkFailed, before: list[Any]) -> None:
+        """Go back to the beginning of a round that failed."""
+        self._core.replica.revert(before)
+        self._core.group.broken(failed)
 
     def _refuse(self, workers: list[int]) -> None:
         if workers:

@@ -14,11 +14,12 @@ import torch
 
 from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.core import Core
-from trainmaster.train.data import Samples
 from trainmaster.train.errors import NotFinite, UnevenStep
+from trainmaster.train.feed import Feed
 from trainmaster.train.reduction import Reduction, Said
 from trainmaster.train.sampler import global_batch, split, steps
 from trainmaster.train.shares import Shares
+from trainmaster.train.tally import Tally
 
 
 class Sync:
@@ -30,7 +31,10 @@ class Sync:
         self._weight = 0.0
         self._shares = Shares(1)
         self._shared_in = -1  # the generation these are of
+        self._tally = Tally()
+        self._changed = False  # the shares, in this step
         self._counts: list[int] = []
+        self._seconds: list[float] = []  # each worker's, of the latest backward
         self._begun = 0.0  # monotonic, when this worker last went to work on its own
         self._in_step = False
         self._reduced: Said | None = None
@@ -45,20 +49,31 @@ class Sync:
         self._stepped = True
         return not (self.dropped or self.skipped)
 
-    def batches(self, dataset: Any, batch: int, epoch: int, part: int) -> Iterator[Any]:
+    may_advance = may_step  # … and a scheduler or whatever else has a `step`
+
+    def works(self, position: int) -> bool:
+        """Whether the member at this position gets samples."""
+        return True
+
+    def batches(self, feed: Feed, batch: int, epoch: int, part: int) -> Iterator[Any]:
         """This worker's share of each global batch that is left of the part."""
         core, position = self._core, self._core.position
-        samples = Samples(dataset)
-        total = steps(samples.size, batch)
         if self._reduction is None:
-            self._reduction = Reduction(core.replica.parameters(), self._ended)
+            self._reduction = self._make_reduction()
         while True:
             core.ensure()
-            if (position.epoch, position.part) != (epoch, part) or not total or core.capped:
+            if (position.epoch, position.part) != (epoch, part) or core.capped:
                 return
-            whole = global_batch(core.options.seed, epoch, part, position.index, samples.size, batch)
-            self._begin(whole)
-            taken = samples.take(self.indices if self._weight else whole[:1])
+            try:
+                feed.meet()
+                total = steps(feed.size, batch)
+                if not total:
+                    return
+                taken = self._take(feed, batch, total)
+            except LinkFailed as failed:
+                core.group.broken(failed)
+                continue
+            self._in_step = True
             try:
                 yield taken
             except GeneratorExit:
@@ -68,22 +83,46 @@ class Sync:
             if said is not None:
                 core.turn(said.stop > 0, int(said.newest))
 
+    def _make_reduction(self) -> Reduction:
+        return Reduction(self._core.replica.parameters(), self._ended)
+
     # --- one step ------------------------------------------------------------------------------------------
+
+    def _take(self, feed: Feed, batch: int, total: int) -> Any:
+        """Prepare a step and take its samples. Raises LinkFailed."""
+        position, seed = self._core.position, self._core.options.seed
+
+        def whole(index: int) -> torch.Tensor:
+            return global_batch(seed, position.epoch, position.part, index, feed.size, batch)
+
+        samples = whole(position.index)
+        self._begun = time.monotonic()
+        self._begin(samples)
+        # Who has none keeps step with two of another's, which weigh nothing: BatchNorm refuses one.
+        taken = feed.take(self.indices if self._weight else samples[:2])
+        if feed.asks and self._weight and position.index + 1 < total:
+            feed.expect(self._divide(whole(position.index + 1))[1])
+        return taken
 
     def _begin(self, whole: torch.Tensor) -> None:
         group = self._core.group
         if self._shared_in != group.generation:
-            self._shares, self._shared_in = Shares(group.size), group.generation
-        counts = self._counts = split(len(whole), self._shares.weights)
-        first = sum(counts[: group.position])
-        # A worker without samples keeps step with one of another's, which weighs nothing.
-        self.indices = whole[first : first + counts[group.position]]
-        self._weight = counts[group.position] / len(whole)
+            self._shares, self._shared_in = Shares(len(self._working())), group.generation
+            self._tally = Tally()
+        self._counts, self.indices = self._divide(whole)
+        self._weight = len(self.indices) / len(whole)
         self.dropped = self.skipped = self._stepped = False
-        self._reduced, self._in_step = None, True
+        self._reduced = None
         parameters = self._core.replica.parameters() if self._core.accumulating else []
         self._kept = [None if one.grad is None else one.grad.clone() for one in parameters] or None
-        self._begun = time.monotonic()
+
+    def _divide(self, whole: torch.Tensor) -> tuple[list[int], torch.Tensor]:
+        """How many samples of the global batch each member gets, and which ones this worker does."""
+        counts = [0] * self._core.group.size
+        for at, count in zip(self._working(), split(len(whole), self._shares.weights), strict=True):
+            counts[at] = count
+        first = sum(counts[: self._core.group.position])
+        return counts, whole[first : first + counts[self._core.group.position]]
 
     def _ended(self) -> None:
         """The end of a backward, wherever it is called."""
@@ -109,25 +148,18 @@ class Sync:
         self._begun = time.monotonic()
         self._reduced = agreed
         by_speed = core.options.shares == "speed" and not agreed.idle
-        if by_speed and self._shares.add(self._counts, seconds) and group.leads:
-            self._tell_shares(seconds)
+        working = self._working()
+        counts, times = [self._counts[at] for at in working], [seconds[at] for at in working]
+        self._changed |= by_speed and self._shares.add(counts, times)
+        self._seconds = seconds
         if 0 < agreed.idle < group.size:
             raise UnevenStep(f"step {core.position.step}: not all called backward", step=core.position.step)
         if bad and not core.replica.scales:
             self._not_finite(bad)
 
-    def _tell_shares(self, seconds: list[float]) -> None:
-        members, count = self._core.group.members, sum(self._counts)
-        shares = split(count, self._shares.weights)
-        speeds = [round(done / spent, 1) for done, spent in zip(self._counts, seconds, strict=True)]
-        self._core.uplink.tell(
-            "shares",
-            generation=self._core.group.generation,
-            step=self._core.position.step,
-            shares=dict(zip(map(str, members), shares, strict=True)),
-            speeds=dict(zip(map(str, members), speeds, strict=True)),
-            step_s=round(self._core.pace.step_s, 6),
-        )
+    def _working(self) -> list[int]:
+        """Positions of the members that get samples."""
+        return [at for at in range(self._core.group.size) if self.works(at)]
 
     def _drop(self, failed: LinkFailed) -> None:
         assert self._reduction is not None
@@ -151,10 +183,28 @@ class Sync:
         if self._reduced is None and not self.dropped:
             self._reduce(idle=True)
         self._in_step = False
+        if not self.dropped:
+            self._settle()
         if self.dropped:
             for at, parameter in enumerate(self._core.replica.parameters()):
                 parameter.grad = self._kept[at] if self._kept else None
             return None
         self._core.accumulating = not self._stepped and not (self._reduced and self._reduced.idle)
         self._core.position.step_done(1, total)
+        if self._tally.step(sum(self._counts), self._changed) and self._core.group.leads:
+            self._tell()
+        self._changed = False
         return self._reduced
+
+    def _tell(self) -> None:
+        working, members = self._working(), self._core.group.members
+        self._core.tell_shares(
+            [members[at] for at in working],
+            self._shares.weights,
+            [self._counts[at] for at in working],
+            [self._seconds[at] for at in working],
+            self._tally.take(),
+        )
+
+    def _settle(self) -> None:
+        """What is left of a step that the others made too. It may still fail, and `_drop`."""

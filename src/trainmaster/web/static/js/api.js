@@ -34,8 +34,8 @@ function query(parameters) {
 
 export const address = (path, parameters) => `/v1${path}${query(parameters)}`;
 
-async function ask(method, path, { parameters, body, signal, headers } = {}) {
-  const patience = AbortSignal.timeout(PATIENCE_MS[method] ?? PATIENCE_MS.other);
+async function ask(method, path, { parameters, body, signal, headers, patienceMs } = {}) {
+  const patience = AbortSignal.timeout(patienceMs ?? PATIENCE_MS[method] ?? PATIENCE_MS.other);
   let response;
   try {
     response = await fetch(address(path, parameters), {

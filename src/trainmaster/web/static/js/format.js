@@ -56,6 +56,18 @@ export function absolute(time) {
   return WHOLE.format(new Date(time * 1000));
 }
 
+const SHORT_CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+const SHORT_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+/** Labels of a time axis whose marks are `step` seconds apart: the day at midnight, else the clock. */
+export function ticks(times, step) {
+  return times.map((time) => {
+    const at = new Date(time * 1000);
+    const midnight = at.getHours() + at.getMinutes() + at.getSeconds() === 0;
+    return (step >= 86400 || midnight ? SHORT_DAY : step < 60 ? CLOCK : SHORT_CLOCK).format(at);
+  });
+}
+
 /** The clock today, the day and the clock before. */
 export function moment(time, now) {
   const at = new Date(time * 1000);

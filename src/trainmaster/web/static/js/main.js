@@ -1,5 +1,6 @@
 // Starts the frame and its views.
 
+import { startAlarmCount } from "./alarm-count.js";
 import { setText } from "./dom.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
@@ -9,12 +10,14 @@ import { WAITING } from "./states.js";
 import { installTheme } from "./theme.js";
 import { attempt } from "./toast.js";
 import { learnClock, tick } from "./time.js";
+import { openAlarms } from "./views/alarms.js";
 import { openForecast } from "./views/forecast.js";
 import { openNodes } from "./views/nodes.js";
 import { openOverview } from "./views/overview.js";
 import { openPolicies } from "./views/policies.js";
 import { openTask } from "./views/task.js";
 import { openTasks } from "./views/tasks.js";
+import { openWhatIf } from "./views/whatif.js";
 
 const search = document.getElementById("search");
 
@@ -51,6 +54,7 @@ onTrouble((text) => {
 installTheme(document.getElementById("theme"));
 startKeys();
 startPulse();
+startAlarmCount();
 startLive(document.getElementById("live"), reopen);
 setInterval(tick, 1000);
 
@@ -61,5 +65,7 @@ route("/tasks/{task}/{tab}", openTask);
 route("/nodes", openNodes);
 route("/forecast", openForecast);
 route("/policies", openPolicies);
+route("/alarms", openAlarms);
+route("/policies/whatif", openWhatIf);
 startRouter(document.getElementById("view"));
 search.elements.text.value = location.pathname === "/tasks" ? (query().get("text") ?? "") : "";

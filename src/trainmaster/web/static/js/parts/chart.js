@@ -1,8 +1,9 @@
 // One metric drawn by uPlot: a line per worker and attempt, a mark where each attempt begins.
 
 import { h } from "../dom.js";
-import { metric } from "../format.js";
+import { metric, moment, ticks } from "../format.js";
 import { cssColour } from "../theme.js";
+import { now } from "../time.js";
 
 const HEIGHT = 210;
 const COLOURS = ["succeeded", "failed", "running", "waiting", "interrupted", "lost", "accent", "cancelled"];
@@ -93,8 +94,8 @@ export class Chart {
       width: this.canvas.clientWidth || 400,
       height: HEIGHT,
       scales: { x: { time: axis === "time" } },
-      axes: [{ ...axes, size: 28 }, { ...axes, size: 52 }],
-      series: [{ label: axis }, ...series],
+      axes: [{ ...axes, size: 28, ...(axis === "time" && { space: 70, values: (_, times, __, ___, step) => ticks(times, step) }) }, { ...axes, size: 52 }],
+      series: [{ label: axis, ...(axis === "time" && { value: (_, time) => (time === null ? "–" : moment(time, now())) }) }, ...series],
       legend: { show: lines.length > 1, live: true },
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
       hooks: { draw: [(plot) => this.mark(plot)] },

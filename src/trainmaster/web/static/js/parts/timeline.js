@@ -1,8 +1,9 @@
 // Lines over time drawn by uPlot, with a shaded band between two of them.
 
 import { h } from "../dom.js";
-import { short } from "../format.js";
+import { moment, short, ticks } from "../format.js";
 import { cssColour } from "../theme.js";
+import { now } from "../time.js";
 import { library } from "./chart.js";
 
 const HEIGHT = 260;
@@ -25,9 +26,11 @@ export class Timeline {
     document.addEventListener("theme", this.restyle);
   }
 
-  /** `values`: per line a Map of time to number. */
-  async show(values, note) {
+  /** `values`: per line a Map of time to number. `lines`: if they are others than before. */
+  async show(values, note, lines = this.lines) {
     this.note.textContent = note;
+    if (lines.map((line) => line.label).join() !== this.lines.map((line) => line.label).join()) this.drop();
+    this.lines = lines;
     const times = [...new Set(values.flatMap((line) => [...line.keys()]))].sort((a, b) => a - b);
     this.data = [times, ...values.map((line) => times.map((time) => line.get(time) ?? null))];
     this.library = await library();
@@ -53,8 +56,8 @@ export class Timeline {
       width: this.canvas.clientWidth || 400,
       height: this.height,
       scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1)] } },
-      axes: [{ ...axes, size: 42 }, { ...axes, size: 44 }],
-      series: [{ label: "time" }, ...series],
+      axes: [{ ...axes, size: 28, space: 70, values: (_, times, __, ___, step) => ticks(times, step) }, { ...axes, size: 44 }],
+      series: [{ label: "time", value: (_, time) => (time === null ? "–" : moment(time, now())) }, ...series],
       bands: this.band ? [{ series: this.band.map(at), fill: `${cssColour("accent")}2e` }] : [],
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
     };

@@ -4,6 +4,7 @@ import { get } from "../api.js";
 import { h } from "../dom.js";
 import { Chart } from "../parts/chart.js";
 import { query, setQuery } from "../router.js";
+import { OF_GROUP } from "./group.js";
 
 const PAGE = 10000;
 const MOST = 200000;
@@ -38,9 +39,10 @@ export function openCurves(body, context) {
   }
 
   function draw() {
-    const names = [...new Set(reports.flatMap((report) => Object.keys(report.values)))].filter((name) => name !== "epochs").sort(order);
-    none.hidden = reports.length > 0;
-    note.textContent = reports.length ? `${reports.length.toLocaleString("en")} reports${reports.length >= MOST ? ", the first ones only" : ""}` : "";
+    const grouped = context.task().group !== null || reports.some((report) => "samples_s" in report.values && "step_s" in report.values);
+    const names = [...new Set(reports.flatMap((report) => Object.keys(report.values)))].filter((name) => name !== "epochs" && !(grouped && OF_GROUP.test(name))).sort(order);
+    none.hidden = names.length > 0;
+    note.textContent = names.length ? `${reports.length.toLocaleString("en")} reports${reports.length >= MOST ? ", the first ones only" : ""}` : "";
     for (const name of names) {
       if (!charts.has(name)) {
         charts.set(name, new Chart(name));

@@ -46,6 +46,7 @@ export function openPolicies(outlet) {
               }, "Switch to it")),
         h("div", { class: "body" },
           h("p", null, profile.summary),
+          h("p", null, h("a", { href: `/policies/whatif?profile=${encodeURIComponent(profile.name)}` }, profile.active ? "How well does a replay tell what happened?" : "What if it had been in use?")),
           h("dl", { class: "facts" }, PARTS.map(([part, meaning]) => [h("dt", { title: meaning }, part), h("dd", null, h("code", null, profile[part]), h("span", { class: "muted" }, ` ${meaning}`))]))))));
   }
 

@@ -11,6 +11,7 @@ import { ENDED, ON_NODES, setState } from "../states.js";
 import { openAttempts } from "../task/attempts.js";
 import { openCurves } from "../task/curves.js";
 import { openDefinition } from "../task/definition.js";
+import { openGroup } from "../task/group.js";
 import { openHistory } from "../task/history.js";
 import { openLog } from "../task/log.js";
 import { drawTrack } from "../task/track.js";
@@ -21,6 +22,7 @@ import { attempt } from "../toast.js";
 const TABS = [
   ["log", "Log", openLog],
   ["curves", "Curves", openCurves],
+  ["group", "Workers", openGroup],
   ["history", "History", openHistory],
   ["attempts", "Attempts", openAttempts],
   ["definition", "Definition", openDefinition],
@@ -67,6 +69,7 @@ export function openTask(outlet, { task: id, tab = "log" }) {
     drawTrack(parts.track, task);
     drawFacts(parts.facts, task);
     drawActions(parts.actions, task, refresh);
+    setAttribute(tabs.querySelector(`[href$="/group"]`), "hidden", key !== "group" && task.max_workers === 1 ? "" : null);
     for (const watcher of watchers) watcher(task);
   }
 

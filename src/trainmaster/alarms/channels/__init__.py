@@ -1,0 +1,1 @@
+"""Ways out: each sends one message, or raises a typed error."""

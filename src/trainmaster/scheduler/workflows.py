@@ -1,0 +1,320 @@
+"""Workflow runs in the scheduler: submit what is due, take in what has ended, end the run.
+
+Runs of one step are looked at after all its events, so that however many tasks end together each run goes on
+once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from trainmaster.domain.cluster import NodeState
+from trainmaster.domain.errors import InvalidWorkflow, TrainmasterError, ValueTooLarge, WorkflowRunEnded
+from trainmaster.domain.events import TaskSubmitted, WorkflowCancelRequested, WorkflowOpened
+from trainmaster.domain.history import RecordKind
+from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId, task_id, workflow_run_id
+from trainmaster.domain.lifecycle import OCCUPYING, Move, TaskState
+from trainmaster.domain.replacing import replacer
+from trainmaster.domain.task import Intent, Part, Planned, Task, TaskKind, TaskSpec, validate
+from trainmaster.domain.template import Path, fill, fill_text
+from trainmaster.domain.workflow import MAX_DEPTH, MAX_VALUE_BYTES, Stage, with_defaults
+from trainmaster.domain.workflow_run import PartEnd, StageState, WorkflowRun, WorkflowState
+from trainmaster.scheduler.attempts import finish, stop_attempt
+from trainmaster.scheduler.state import Change
+from trainmaster.scheduler.timers import Timer, TimerKind
+from trainmaster.scheduler.unfolding import Order, Unfolding
+
+Submit = Callable[[Change, TaskSubmitted], None]
+
+_STATES = {
+    TaskState.SUCCEEDED: StageState.SUCCEEDED,
+    TaskState.FAILED: StageState.FAILED,
+    TaskState.CANCELLED: StageState.CANCELLED,
+}
+_RUN_STATES = {
+    WorkflowState.SUCCEEDED: (StageState.SUCCEEDED, RecordKind.WORKFLOW_SUCCEEDED),
+    WorkflowState.FAILED: (StageState.FAILED, RecordKind.WORKFLOW_FAILED),
+    WorkflowState.CANCELLED: (StageState.CANCELLED, RecordKind.WORKFLOW_CANCELLED),
+}
+
+
+def on_opened(change: Change, event: WorkflowOpened) -> None:
+    """A run begins, or goes on after a restart or a resumption (see `WorkflowOpened`)."""
+    state, run = change.state, event.run
+    unfolding = Unfolding(event.library[run.workflow], run, event.library)
+    if event.fresh:
+        unfolding.run = run = replace(run, seq=state.next_run_seq, created_at=change.now)
+        state.next_run_seq += 1
+    else:
+        state.next_run_seq = max(state.next_run_seq, run.seq + 1)
+    if event.fresh or event.resumed:
+        change.workflow_run(run)
+        kind = RecordKind.WORKFLOW_RESUMED if event.resumed else RecordKind.WORKFLOW_STARTED
+        _record(change, kind, run, f"by {event.by}" if event.by else "")
+    unfolding.replay(event.recorded)
+    if run.stopping:
+        unfolding.stop()
+    _add(change, unfolding)
+
+
+def on_workflow_cancel(change: Change, event: WorkflowCancelRequested) -> None:
+    unfolding = change.state.unfoldings.get(event.run)
+    if unfolding is None:
+        raise WorkflowRunEnded(f"{event.run} has ended or never existed", run=event.run)
+    _stop(change, unfolding, "cancel", f"cancelled by {event.by}")
+
+
+def on_workflow_timeout(change: Change, run_id: WorkflowRunId, round_: int) -> None:
+    unfolding = change.state.unfoldings.get(run_id)
+    if unfolding is not None and unfolding.run.round == round_:
+        limit = unfolding.graph.spec.timeout_s or 0.0
+        _stop(change, unfolding, "timeout", f"it ran longer than {limit:g} s")
+
+
+def advance(change: Change, submit: Submit) -> None:
+    """Go on with every run in which something has ended or begun."""
+    state = change.state
+    while state.parts_ended or state.runs_due:
+        for task in state.parts_ended:
+            _take_in(change, task)
+        state.parts_ended.clear()
+        if state.runs_due:
+            run_id = next(iter(state.runs_due))
+            del state.runs_due[run_id]
+            unfolding = state.unfoldings.get(run_id)
+            if unfolding is not None:
+                _go_on(change, unfolding, submit)
+
+
+def _add(change: Change, unfolding: Unfolding) -> None:
+    run = unfolding.run
+    change.state.unfoldings[run.id] = unfolding
+    change.state.runs_due[run.id] = None
+    limit = unfolding.graph.spec.timeout_s
+    if limit is not None:
+        due = max(run.created_at, change.now) + limit if run.round else run.created_at + limit
+        change.state.timers.set(Timer(due, TimerKind.WORKFLOW_TIMEOUT, TaskId(run.id), run.round))
+
+
+def _take_in(change: Change, task: Task) -> None:
+    part = task.spec.part
+    unfolding = change.state.unfoldings.get(part.run) if part is not None else None
+    if part is None or unfolding is None:
+        return
+    state, result = _STATES[task.state], task.result
+    unfolding.part_ended(PartEnd(part, task.id, state, result, task.first_started_at, task.ended_at))
+    change.state.runs_due[part.run] = None
+
+
+def _go_on(change: Change, unfolding: Unfolding, submit: Submit) -> None:
+    state = change.state
+    if not unfolding.run.stopping:
+        nodes = [node.id for node in state.nodes.values() if node.state is NodeState.UP]
+        for order in unfolding.take(state.limits.open_parts, nodes):
+            _submit(change, unfolding, order, submit)
+    if unfolding.finished:
+        _over(change, unfolding)
+
+
+def _submit(change: Change, unfolding: Unfolding, order: Order, submit: Submit) -> None:
+    run, stage = unfolding.run, unfolding.stage(order.stage)
+    part = Part(run.id, stage.name, order.key, run.round, order.place, order.total)
+    try:
+        if order.error is not None:
+            raise order.error
+        if stage.workflow:
+            _open_child(change, unfolding, stage, part, order)
+            return
+        new = task_id(_entropy(part))
+        submit(change, TaskSubmitted(new, _spec(unfolding, stage, part, order, change.now)))
+        unfolding.submitted(order, new)
+    except TrainmasterError as error:
+        _fail(change, unfolding, stage, part, order, error)
+
+
+def _fail(
+    change: Change, unfolding: Unfolding, stage: Stage, part: Part, order: Order, error: TrainmasterError
+) -> None:
+    """A part that cannot be submitted: a task that has failed stands for it, so that the reason is kept."""
+    new = task_id(_entropy(part))
+    template = stage.task or TaskSpec(stage.name, TaskKind.FUNCTION, function="workflow:" + "run")
+    spec = respec(template, name=_name(stage, part), user=unfolding.run.owner, part=part, after=())
+    task = Task(
+        id=new,
+        seq=change.state.next_seq,
+        spec=spec,
+        state=TaskState.QUEUED,
+        submitted_at=change.now,
+        urgency=spec.urgency,
+        priority=spec.priority,
+    )
+    change.state.next_seq += 1
+    change.out.new_tasks.add(new)
+    change.record(RecordKind.TASK_SUBMITTED, task, reason=f"for {part.run}")
+    unfolding.submitted(order, new)
+    finish(change, task, Move.FAIL, f"{error.code}: {error.message}")
+
+
+def _open_child(change: Change, unfolding: Unfolding, stage: Stage, part: Part, order: Order) -> None:
+    """Run another workflow as a part of this run, at the version this run was pinned to."""
+    state, parent = change.state, unfolding.run
+    if parent.depth >= MAX_DEPTH:
+        raise InvalidWorkflow(
+            f"workflows are nested more than {MAX_DEPTH} deep", remedy="look for one that contains itself",
+            field=stage.name,
+        )  # fmt: skip
+    graph = unfolding.library[stage.workflow]
+    given = fill(json.loads(stage.parameters), lambda path: unfolding.values(path, order))
+    parameters = json.dumps(with_defaults(graph.spec, given))
+    run = WorkflowRun(
+        id=workflow_run_id(_entropy(part)),
+        seq=state.next_run_seq,
+        workflow=stage.workflow,
+        version=dict(parent.pins)[stage.workflow],
+        owner=parent.owner,
+        created_at=change.now,
+        parameters=parameters,
+        pins=parent.pins,
+        parent=part,
+        depth=parent.depth + 1,
+    )
+    state.next_run_seq += 1
+    change.workflow_run(run)
+    _record(change, RecordKind.WORKFLOW_STARTED, run, f"by {parent.id}")
+    unfolding.submitted(order, run.id)
+    _add(change, Unfolding(graph, run, unfolding.library))
+
+
+def _stop(change: Change, unfolding: Unfolding, why: str, reason: str) -> None:
+    if unfolding.run.stopping:
+        return
+    run = unfolding.run = replace(unfolding.run, stopping=why, reason=reason)
+    change.workflow_run(run)
+    _record(change, RecordKind.WORKFLOW_STOPPING, run, reason)
+    unfolding.stop()
+    for at in unfolding.stages:
+        for open_ in list(at.open.values()):
+            child = change.state.unfoldings.get(WorkflowRunId(open_ or ""))
+            if child is not None:
+                _stop(change, child, "cancel", f"{run.id} was stopped: {reason}")
+            elif (task := change.state.tasks.get(TaskId(open_ or ""))) is not None:
+                _end(change, task, reason)
+    change.state.runs_due[run.id] = None
+
+
+def _end(change: Change, task: Task, reason: str) -> None:
+    if task.state not in OCCUPYING:
+        finish(change, task, Move.CANCEL, reason)
+    elif task.intent is not Intent.CANCEL:
+        stop_attempt(change, task, Intent.CANCEL, reason)
+
+
+def _over(change: Change, unfolding: Unfolding) -> None:
+    """Every stage has ended, and so has the run."""
+    state, outputs, reason = _verdict(unfolding)
+    run = unfolding.run = replace(
+        unfolding.run,
+        state=state,
+        stopping="",
+        outputs=outputs,
+        ended_at=change.now,
+        reason=reason,
+        stages=unfolding.letters(),
+    )
+    del change.state.unfoldings[run.id]
+    change.workflow_run(run)
+    stage_state, kind = _RUN_STATES[state]
+    _record(change, kind, run, reason)
+    parent = change.state.unfoldings.get(run.parent.run) if run.parent is not None else None
+    if run.parent is not None and parent is not None:
+        result = outputs if unfolding.graph.spec.outputs else None
+        parent.part_ended(PartEnd(run.parent, run.id, stage_state, result, run.created_at, change.now))
+        change.state.runs_due[parent.run.id] = None
+
+
+def _verdict(unfolding: Unfolding) -> tuple[WorkflowState, str, str]:
+    """State, outputs and reason. What is to be handed on must be there, or the run has failed."""
+    run, spec = unfolding.run, unfolding.graph.spec
+    if run.stopping:
+        state = WorkflowState.FAILED if run.stopping == "timeout" else WorkflowState.CANCELLED
+        return state, "{}", run.reason
+    for stage, at in zip(spec.stages, unfolding.stages, strict=True):
+        if at.state in (StageState.FAILED, StageState.CANCELLED) and not stage.allow_failure:
+            return WorkflowState.FAILED, "{}", f"stage {stage.name} failed: {at.reason}"
+    try:
+        outputs = {name: fill(json.loads(text), unfolding.values) for name, text in spec.outputs}
+        return WorkflowState.SUCCEEDED, _bounded(outputs, "what the workflow hands on"), "every stage is done"
+    except TrainmasterError as error:
+        return WorkflowState.FAILED, "{}", f"its outputs: {error.message}"
+
+
+def _record(change: Change, kind: RecordKind, run: WorkflowRun, reason: str) -> None:
+    change.record(kind, reason=reason, run=run.id, workflow=run.workflow, version=run.version)
+
+
+# --- the task of a part ------------------------------------------------------------------------------------
+
+
+def _spec(unfolding: Unfolding, stage: Stage, part: Part, order: Order, now: float) -> TaskSpec:
+    """The task of one part. Raises MissingValue, ValueTooLarge, and InvalidTask for what it comes to."""
+    spec, run = stage.task, unfolding.run
+    assert spec is not None
+    changes: dict[str, Any] = {"user": run.owner, "part": part, "name": _name(stage, part)}
+    if stage.broadcast:
+        changes["node_labels"] = (*spec.node_labels, ("node", part.key))
+    if spec.kind is TaskKind.FUNCTION and spec.arguments == "null" and order.item is not None:
+        changes["arguments"] = json.dumps([order.item])
+    if unfolding.graph.given[order.stage]:
+        changes |= _filled(spec, lambda path: unfolding.values(path, order))
+    planned = run.plan.get(stage.name if not part.key else f"{stage.name}[{part.key}]")
+    if planned is not None:
+        # Planned from the run's beginning; the ordering counts from the submission.
+        start = max(run.created_at + planned.start_s - now, 0.0)
+        changes["planned"] = Planned(NodeId(planned.node), planned.position, start)
+    made = respec(spec, **changes)
+    if unfolding.graph.given[order.stage] or "arguments" in changes:
+        _bounded_text(made.arguments, f"what stage {stage.name} is given")
+        validate(made)
+    return made
+
+
+def _filled(spec: TaskSpec, lookup: Callable[[Path], Any]) -> dict[str, Any]:
+    arguments = spec.arguments
+    if "${{" in arguments:
+        arguments = json.dumps(fill(json.loads(arguments), lookup))
+    return {
+        "command": tuple(fill_text(word, lookup) for word in spec.command),
+        "function": fill_text(spec.function, lookup),
+        "arguments": arguments,
+        "image": fill_text(spec.image, lookup),
+        "directory": fill_text(spec.directory, lookup),
+        "environment": tuple((name, fill_text(value, lookup)) for name, value in spec.environment),
+    }
+
+
+def _name(stage: Stage, part: Part) -> str:
+    return f"{stage.name}[{part.key}]"[:200] if part.key else stage.name
+
+
+def _bounded(value: Any, what: str) -> str:
+    return _bounded_text(json.dumps(value, separators=(",", ":")), what)
+
+
+def _bounded_text(text: str, what: str) -> str:
+    if len(text) > MAX_VALUE_BYTES:
+        raise ValueTooLarge(f"{what} has {len(text)} bytes of JSON, more than {MAX_VALUE_BYTES}")
+    return text
+
+
+def _entropy(part: Part) -> int:
+    """Ids follow from what they are for: a part decided on twice is one task."""
+    text = f"{part.run}/{part.stage}/{part.key}/{part.round}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+
+
+# A task's description with some fields changed.
+respec = replacer(TaskSpec)

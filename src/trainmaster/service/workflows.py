@@ -1,0 +1,286 @@
+"""Workflows as the surfaces see them: definitions, runs, and how far each run has come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakValueDictionary
+
+from trainmaster.domain.errors import (
+    IdempotencyConflict,
+    InvalidWorkflow,
+    NotResumable,
+    UnknownStage,
+    UnknownWorkflow,
+    UnknownWorkflowRun,
+    WorkflowRunEnded,
+)
+from trainmaster.domain.events import Event, WorkflowCancelRequested, WorkflowOpened
+from trainmaster.domain.ids import TaskId, UserName, WorkflowRunId, workflow_run_id
+from trainmaster.domain.task import TaskSpec
+from trainmaster.domain.workflow import MAX_VALUE_BYTES, Graph, WorkflowSpec, validate, with_defaults
+from trainmaster.domain.workflow_run import PartEnd, WorkflowRun, WorkflowState
+from trainmaster.ports import Clock, Loaded, Store, WorkflowRow
+from trainmaster.scheduler.state import State
+from trainmaster.scheduler.unfolding import Unfolding
+from trainmaster.service.loop import Loop
+
+_GRAPHS = 64  # compiled definitions and rebuilt runs that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A run with how far it has come. `live`: it may still change."""
+
+    run: WorkflowRun
+    unfolding: Unfolding
+    live: bool
+
+
+class Workflows:
+    """Everything about workflows that needs the store or the loop."""
+
+    def __init__(
+        self, loop: Loop, state: State, store: Store, clock: Clock, check: Callable[[TaskSpec], TaskSpec]
+    ) -> None:
+        self._check = check
+        self._loop = loop
+        self._state = state
+        self._store = store
+        self._clock = clock
+        self._graphs: dict[tuple[str, int], Graph] = {}
+        self._ended: dict[tuple[WorkflowRunId, int], Unfolding] = {}
+        self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def restore(self, loaded: Loaded) -> None:
+        """Go on with the runs that were live. The loop must run, and nodes must not have joined yet."""
+        self._state.next_run_seq = loaded.last_run_seq + 1
+        events: list[Event] = []
+        for run in loaded.workflow_runs:
+            library = await self._library(run.pins)
+            events.append(WorkflowOpened(run, library, tuple(loaded.parts.get(run.id, ()))))
+        if events:
+            await self._loop.deliver(events)
+
+    # --- definitions ---------------------------------------------------------------------------------------
+
+    async def register(self, spec: WorkflowSpec, by: UserName) -> WorkflowRow:
+        """Keep a definition as the next version; what says the same as the latest is no new version.
+
+        Raises InvalidWorkflow and those below it, UnknownWorkflow for one it contains.
+        """
+        made = await asyncio.to_thread(validate, spec)
+        for stage in spec.stages:
+            if stage.task is not None and stage.task.volumes:
+                self._check(stage.task)
+        await self._known(spec)
+        version = await self._store.put_workflow(spec, by, self._clock.now())
+        self._remember((spec.name, version), made)
+        row = await self._store.workflow(spec.name, version)
+        assert row is not None
+        return row
+
+    async def definition(self, name: str, version: int | None = None) -> WorkflowRow:
+        """Raises UnknownWorkflow."""
+        row = await self._store.workflow(name, version)
+        if row is None:
+            of = "" if version is None else f" in version {version}"
+            raise UnknownWorkflow(f"there is no workflow {name}{of}", workflow=name)
+        return row
+
+    async def graph(self, name: str, version: int) -> Graph:
+        known = self._graphs.get((name, version))
+        if known is None:
+            row = await self.definition(name, version)
+            known = await asyncio.to_thread(validate, row.spec)
+            self._remember((name, version), known)
+        return known
+
+    # --- runs ----------------------------------------------------------------------------------------------
+
+    async def start(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        by: UserName,
+        version: int | None = None,
+        key: str | None = None,
+        digest: str = "",
+    ) -> WorkflowRun:
+        """Run a workflow. The same key with the same request answers with the first run.
+
+        Raises UnknownWorkflow, WrongParameter, IdempotencyConflict, StoreUnavailable, StoreFull.
+        """
+        if key is None:
+            return await self._start(name, parameters, by, version)
+        key = f"workflow-run:{key}"
+        async with self._key_locks.setdefault(key, asyncio.Lock()):
+            known = await self._store.idempotent(key)
+            if known is None:
+                return await self._start(name, parameters, by, version, (key, digest))
+        if known[0] != digest:
+            raise IdempotencyConflict(f"the idempotency key was used for another run, {known[1]}", key=key)
+        return await self.run(WorkflowRunId(known[1]))
+
+    async def _start(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        by: UserName,
+        version: int | None,
+        key: tuple[str, str] | None = None,
+    ) -> WorkflowRun:
+        row = await self.definition(name, version)
+        values = json.dumps(with_defaults(row.spec, dict(parameters)), separators=(",", ":"))
+        if len(values) > MAX_VALUE_BYTES:
+            raise InvalidWorkflow(
+                f"parameters: {len(values)} bytes, more than {MAX_VALUE_BYTES}",
+                remedy="write them to a file and hand over its path",
+                field="parameters",
+            )
+        pins = await self._pins(row)
+        run = WorkflowRun(
+            id=workflow_run_id(secrets.randbits(64)),
+            seq=0,
+            workflow=name,
+            version=row.version,
+            owner=by,
+            created_at=self._clock.now(),
+            parameters=values,
+            pins=pins,
+        )
+        event = WorkflowOpened(run, await self._library(pins), fresh=True, by=by)
+        await self._one(event, None if key is None else (*key, TaskId(run.id)))
+        return await self.run(run.id)
+
+    async def cancel(self, run: WorkflowRunId, by: UserName) -> WorkflowRun:
+        """End every task of a run. It is CANCELLED once they are verifiably gone. Raises WorkflowRunEnded."""
+        await self._one(WorkflowCancelRequested(run, by))
+        return await self.run(run)
+
+    async def resume(self, run_id: WorkflowRunId, by: UserName) -> WorkflowRun:
+        """Do again what has not succeeded, and all that follows it. Raises NotResumable."""
+        run = await self.run(run_id)
+        if run.state not in (WorkflowState.FAILED, WorkflowState.CANCELLED):
+            raise NotResumable(
+                f"{run.id} is {run.state}: only what failed or was cancelled is resumed", run=run.id
+            )
+        if run.parent is not None:
+            raise NotResumable(
+                f"{run.id} is part of {run.parent.run}", remedy=f"resume {run.parent.run}", run=run.id
+            )
+        again = replace(
+            run, state=WorkflowState.RUNNING, ended_at=None, stopping="", reason="", outputs="{}", stages="",
+            round=run.round + 1,
+        )  # fmt: skip
+        parts = await self._store.parts(run_id)
+        event = WorkflowOpened(again, await self._library(run.pins), tuple(parts), resumed=True, by=by)
+        await self._one(event)
+        return await self.run(run_id)
+
+    async def run(self, run: WorkflowRunId) -> WorkflowRun:
+        """Raises UnknownWorkflowRun."""
+        live = self._state.unfoldings.get(run)
+        if live is not None:
+            return live.run
+        stored = await self._store.workflow_run(run)
+        if stored is None:
+            raise UnknownWorkflowRun(f"there is no workflow run {run}", run=run)
+        return stored
+
+    async def resolve(self, text: str) -> WorkflowRunId:
+        """The one run whose id starts with `text` (with or without "w-"). Raises UnknownWorkflowRun."""
+        full = WorkflowRunId(text if text.startswith("w-") else f"w-{text}")
+        if full in self._state.unfoldings:
+            return full
+        found = await self._store.find_workflow_runs(full)
+        if full in found or len(found) == 1:
+            return full if full in found else found[0]
+        if found:
+            raise UnknownWorkflowRun(
+                f"{text} is ambiguous: {', '.join(found[:4])} …", remedy="give more of the id", run=text
+            )
+        raise UnknownWorkflowRun(f"there is no workflow run {text}", run=text)
+
+    async def progress(self, run_id: WorkflowRunId) -> Progressed:
+        """A run with its stages, live or told again from what is stored. Raises UnknownWorkflowRun."""
+        live = self._state.unfoldings.get(run_id)
+        if live is not None:
+            return Progressed(live.run, live, True)
+        run = await self.run(run_id)
+        key = (run.id, run.round)
+        unfolding = self._ended.get(key)
+        if unfolding is None:
+            graph = await self.graph(run.workflow, run.version)
+            unfolding = Unfolding(graph, run)
+            unfolding.replay(await self._store.parts(run_id))
+            if run.ended:
+                unfolding.stop()  # what had not begun when it ended never will
+            if run.ended:
+                if len(self._ended) >= _GRAPHS:
+                    self._ended.pop(next(iter(self._ended)))
+                self._ended[key] = unfolding
+        return Progressed(run, unfolding, False)
+
+    async def parts(self, run_id: WorkflowRunId, stage: str) -> list[PartEnd]:
+        """What became of the parts of one stage, the latest of each. Raises UnknownStage."""
+        told = await self.progress(run_id)
+        if stage not in told.unfolding.graph.at:
+            raise UnknownStage(
+                f"{run_id} has no stage {stage}", remedy="see them with `workflow show`", stage=stage
+            )
+        latest: dict[str, PartEnd] = {}
+        for end in await self._store.parts(run_id, stage):
+            latest[end.part.key] = end
+        return list(latest.values())
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    async def _one(self, event: Event, idempotency: tuple[str, str, TaskId] | None = None) -> None:
+        (refusal,) = await self._loop.request([event], idempotency)
+        if refusal is None:
+            return
+        if isinstance(refusal, WorkflowRunEnded):
+            ended = await self.run(WorkflowRunId(refusal.fields["run"]))  # raises if it never existed
+            raise WorkflowRunEnded(f"{ended.id} has already ended: {ended.state}", run=ended.id)
+        raise refusal
+
+    async def _known(self, spec: WorkflowSpec) -> None:
+        """Everything it contains must exist, but for itself."""
+        for stage in spec.stages:
+            if stage.workflow and stage.workflow != spec.name:
+                await self.definition(stage.workflow, stage.version)
+
+    async def _pins(self, row: WorkflowRow) -> tuple[tuple[str, int], ...]:
+        """The version of every workflow a run may come to, as they are now. One version of each."""
+        pins = {row.name: row.version}
+        open_ = [row.spec]
+        while open_:
+            for stage in open_.pop().stages:
+                if not stage.workflow:
+                    continue
+                if stage.workflow in pins:
+                    if stage.version not in (None, pins[stage.workflow]):
+                        both = f"{pins[stage.workflow]} and {stage.version}"
+                        raise InvalidWorkflow(
+                            f"{stage.workflow} is needed in versions {both}",
+                            remedy="name one version, or none",
+                            field=f"stages.{stage.name}.version",
+                        )
+                    continue
+                inner = await self.definition(stage.workflow, stage.version)
+                pins[inner.name] = inner.version
+                open_.append(inner.spec)
+        return tuple(pins.items())
+
+    async def _library(self, pins: Sequence[tuple[str, int]]) -> dict[str, Graph]:
+        return {name: await self.graph(name, version) for name, version in pins}
+
+    def _remember(self, key: tuple[str, int], graph: Graph) -> None:
+        if len(self._graphs) >= _GRAPHS:
+            self._graphs.pop(next(iter(self._graphs)))
+        self._graphs[key] = graph
