@@ -156,7 +156,7 @@ def blocks(work, edges, part, levels, order, p, earliest_first):
 
 def run_lists_single(work, edges, lists):
     """Twin of the single-port ``simulate_lists``: {(task, processor): start} and the transfers as
-    (source, target, from, to, begin), in the order they are made; None when the lists block each other."""
+    (source, target, from, to, begin); None when the lists block each other."""
     p = len(lists)
     send, receive, free, head = [0] * p, [0] * p, [0] * p, [0] * p
     start, ran, moves = {}, [], []

@@ -87,7 +87,7 @@ def test_single_port_simulation():
         draft = simulate(Problem(graph, machine_for(graph, p), "single"), *flat(lists))
         got = zip(draft.task.tolist(), draft.processor.tolist(), draft.start.tolist(), strict=True)
         assert {(v, q): at for v, q, at in got} == start
-        assert [move[:-1] for move in draft.transfers.tolist()] == moves
+        assert sorted(move[:-1] for move in draft.transfers.tolist()) == sorted(moves)
         moved += len(moves)
     assert blocked > 0
     assert moved > 100
