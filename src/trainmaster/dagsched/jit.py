@@ -14,7 +14,11 @@ from typing import Any, cast
 
 import numba
 import numpy as np
-from numba.core import config, event
+from numba.core import config as _config
+from numba.core import event
+
+# The module makes its names at run time, so types know none of them.
+config: Any = _config
 
 # A literal handed to a kernel compiles it once more, for that literal; ``whole(-1)`` is an int64 like others.
 whole: Any = np.int64
