@@ -8,9 +8,10 @@ from typing import Any
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.commands import Forget, Launch, Regroup, Stop
 from trainmaster.domain.events import Event, NodeJoined, RunReported, TaskSubmitted, WorkerJoined, WorkerReady
+from trainmaster.domain.firing import Firing, FiringOutcome
 from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import NodeId, RunId, TaskId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
 from trainmaster.domain.task import Task, TaskSpec
 from trainmaster.domain.units import Resources
@@ -39,6 +40,7 @@ class World:
             self.state.policies = build(Profile("test", **{**base, **profile}))
         self.history: list[Record] = []
         self.final: dict[TaskId, Task] = {}
+        self.firings: dict[tuple[TriggerId, int], Firing] = {}
         self.held: dict[RunId, tuple[NodeId, RunReport]] = {}
         self.launches: list[RunId] = []
         self.forgotten: list[RunId] = []
@@ -56,6 +58,11 @@ class World:
         invariants.check(self.state)
         self.last = outcome
         self.history += outcome.records
+        for key, firing in outcome.firings.items():
+            before = self.firings.get(key)
+            decided = before is None or before.outcome is FiringOutcome.WAITING or before.task == firing.task
+            assert decided, f"decided on twice: {before}, {firing}"
+            self.firings[key] = firing
         for task in outcome.tasks.values():
             if task.ended:
                 assert task.id not in self.final, "a task ended twice"

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trainmaster.domain.cluster import Gauges, Node, Quota
+from trainmaster.domain.firing import Firing, Trigger
 from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.run import LogChunk, Run, RunGauge, RunReport, RunSpec, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
@@ -218,12 +219,17 @@ class Batch:
     logs: list[LogChunk] = field(default_factory=list)
     metrics: list[Metric] = field(default_factory=list)
     idempotency: list[tuple[str, str, TaskId]] = field(default_factory=list)  # key, body digest, task
+    triggers: list[Trigger] = field(default_factory=list)
+    firings: list[Firing] = field(default_factory=list)
+    dropped_triggers: list[TriggerId] = field(default_factory=list)
     workflow_runs: list[WorkflowRun] = field(default_factory=list)
 
     def empty(self) -> bool:
         return not (
             self.new_tasks or self.tasks or self.runs or self.records or self.nodes or self.quotas
-            or self.settings or self.logs or self.metrics or self.idempotency or self.workflow_runs
+            or self.settings or self.logs or self.metrics or self.idempotency
+            or self.triggers or self.firings or self.dropped_triggers
+            or self.workflow_runs
         )  # fmt: skip
 
 
@@ -250,6 +256,8 @@ class Loaded:
     workflow_runs: list[WorkflowRun]  # the live ones, parents before the runs they contain
     parts: dict[WorkflowRunId, list[PartEnd]]  # of each of them, ended or not
     last_run_seq: int
+    triggers: list[Trigger] = field(default_factory=list)
+    waiting: list[Firing] = field(default_factory=list)  # held by their overlap policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +340,16 @@ class TokenRow:
     label: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FiringRow:
+    """A firing, and how what it started is: all None if that is not stored (any more)."""
+
+    firing: Firing
+    state: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
 class Store(Protocol):
     """The truth. Every method may raise StoreUnavailable (try again) or StoreFull (make room)."""
 
@@ -389,6 +407,23 @@ class Store(Protocol):
 
     def log_bytes(self, task: TaskId, stream: Stream, attempt: int, rank: int) -> AsyncIterator[bytes]:
         """A whole stream exactly as written, for download."""
+        ...
+
+    async def firings(
+        self,
+        trigger: TriggerId | None = None,
+        *,
+        since_ms: int | None = None,
+        before_ms: int | None = None,
+        outcomes: tuple[str, ...] = (),
+        limit: int = 100,
+    ) -> list[FiringRow]:
+        """The latest due first: those due at `since_ms` or later and before `before_ms`; of deleted triggers
+        too, by their id."""
+        ...
+
+    async def trigger_durations(self, trigger: TriggerId, limit: int) -> list[float]:
+        """Seconds that the latest tasks of a trigger ran which ended well."""
         ...
 
     async def arrivals(self, after: int, slot_s: float) -> tuple[dict[int, int], int]:
@@ -455,7 +490,8 @@ class Store(Protocol):
     async def expire(
         self, *, tasks_before: float, records_before: float, logs_before: float, limit: int
     ) -> dict[str, int]:
-        """Retention: delete at most `limit` ended tasks (with all they own), records and log chunks each."""
+        """Retention: delete at most `limit` ended tasks (with all they own), records, firings and log chunks
+        each. Firings go with the records of their day."""
         ...
 
 

@@ -430,7 +430,7 @@ async def test_expire_takes_old_ended_tasks_with_all_they_own(store: SqlStore) -
         )
     )
     done = await store.expire(tasks_before=50.0, records_before=0.0, logs_before=0.0, limit=10)
-    assert done == {"tasks": 1, "runs": 0, "records": 0, "logs": 0}
+    assert done == {"tasks": 1, "runs": 0, "records": 0, "firings": 0, "logs": 0}
     assert await store.task(old.id) is None
     assert await store.runs(old.id) == []
     assert await store.records(task=old.id) == []

@@ -6,6 +6,8 @@ task has ended exactly once.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
@@ -17,6 +19,7 @@ from trainmaster.domain.events import (
     CancelRequested,
     ClusterSized,
     DrainRequested,
+    FiringRequested,
     GroupBroken,
     NodeFellSilent,
     NodeReturned,
@@ -27,14 +30,20 @@ from trainmaster.domain.events import (
     ResizeRequested,
     RunReported,
     SizingChanged,
+    TriggerChanged,
+    TriggerCreated,
+    TriggerDeleted,
+    TriggerPaused,
     WorkerJoined,
     WorkerReady,
 )
-from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
+from trainmaster.domain.firing import FiringOutcome, Trigger
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName
 from trainmaster.domain.lifecycle import ENDED
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
 from trainmaster.domain.sizing import SizingKnobs
-from trainmaster.domain.task import Elasticity, Planned, Retry, Urgency
+from trainmaster.domain.task import Elasticity, Planned, Retry, TaskKind, Urgency
+from trainmaster.domain.trigger import Interval, Misfire, Overlap, Timing
 from trainmaster.domain.units import Resources
 from trainmaster.policies import registry
 from trainmaster.scheduler.drains import needed, standing
@@ -43,6 +52,8 @@ from trainmaster.scheduler.explain import explain
 ME = UserName("me")
 NODES = ("n1", "n2", "n3")
 CAPACITY = Resources(cpu_m=3000, gpus=1, lanes=4)
+
+CALL = spec("call", command=(), kind=TaskKind.FUNCTION, function="m:f", resources=Resources(lanes=1))
 
 needs = st.builds(
     Resources,
@@ -53,6 +64,7 @@ needs = st.builds(
 
 class Machine(RuleBasedStateMachine):
     tasks: Bundle[TaskId] = Bundle("tasks")
+    triggers: Bundle[TriggerId] = Bundle("triggers")
 
     @initialize(
         ordering=st.sampled_from(sorted(registry.ORDERINGS)),
@@ -63,6 +75,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, **profile: str) -> None:
         self.world = World(dict.fromkeys(NODES, CAPACITY), **profile)
         self.submitted: list[TaskId] = []
+        self.numbers = self.manual = 0
 
     @rule(
         target=tasks,
@@ -76,6 +89,7 @@ class Machine(RuleBasedStateMachine):
         user=st.sampled_from(["ann", "bob"]),
         preemptible=st.booleans(),
         elasticity=st.sampled_from(Elasticity),
+        later=st.none() | st.floats(0, 30),
         after=st.booleans(),
         planned=st.none()
         | st.builds(
@@ -97,6 +111,7 @@ class Machine(RuleBasedStateMachine):
         user,
         preemptible,
         elasticity,
+        later,
         after,
         planned,
     ):
@@ -115,6 +130,7 @@ class Machine(RuleBasedStateMachine):
                     user=UserName(user),
                     preemptible=preemptible,
                     elasticity=elasticity,
+                    start_at=None if later is None else self.world.now + later,
                     after=after_ids,
                     planned=planned,
                 )
@@ -130,6 +146,52 @@ class Machine(RuleBasedStateMachine):
             for run in list(self.world.state.runs.get(task, {}).values()):
                 if run.id in self.world.held and run.state is RunState.LAUNCHING:
                     self.world.report(run.id, RunState.RUNNING)
+
+    @rule(
+        target=triggers,
+        rule=st.builds(Interval, st.sampled_from([1000, 7000, 30_000]), after_end=st.booleans()),
+        jitter=st.sampled_from([0, 500]),
+        overlap=st.sampled_from(Overlap),
+        misfire=st.sampled_from(Misfire),
+        function=st.booleans(),
+        user=st.sampled_from(["ann", "bob"]),
+    )
+    def add_trigger(self, rule, jitter, overlap, misfire, function, user):
+        self.numbers += 1
+        made = Trigger(
+            TriggerId(f"g-{self.numbers}"),
+            f"trigger {self.numbers}",
+            UserName(user),
+            Timing(rule, start_ms=int(self.world.now * 1000), jitter_ms=jitter),
+            CALL if function else spec("timed", cpus=0.5),
+            seed=self.numbers,
+            overlap=overlap,
+            misfire=misfire,
+            grace_ms=5000,
+            window_ms=20_000,
+        )
+        self.world.do(TriggerCreated(made))
+        return made.id
+
+    @rule(trigger=triggers, paused=st.booleans())
+    def pause(self, trigger: TriggerId, paused: bool) -> None:
+        self.world.do(TriggerPaused(trigger, paused, ME))
+
+    @rule(trigger=triggers)
+    def run_now(self, trigger: TriggerId) -> None:
+        self.manual += 1  # no due time of an interval that began at a whole second has such a key
+        self.world.do(FiringRequested(trigger, -self.manual, ME))
+
+    @rule(trigger=triggers, every=st.sampled_from([2000, 11_000]), overlap=st.sampled_from(Overlap))
+    def change_trigger(self, trigger: TriggerId, every: int, overlap: Overlap) -> None:
+        before = self.world.state.triggers.all.get(trigger)
+        if before is not None:
+            timing = Timing(Interval(every), start_ms=before.timing.start_ms)
+            self.world.do(TriggerChanged(replace(before, timing=timing, overlap=overlap), ME))
+
+    @rule(trigger=consumes(triggers))
+    def delete_trigger(self, trigger: TriggerId) -> None:
+        self.world.do(TriggerDeleted(trigger, ME))
 
     @rule(task=tasks, code=st.sampled_from([0, 0, 1]), which=st.integers(0, 5))
     def end_one(self, task: TaskId, code: int, which: int) -> None:
@@ -266,6 +328,8 @@ class Machine(RuleBasedStateMachine):
             world.do(DrainRequested(NodeId(node), False, ME))
         for user in ("ann", "bob"):
             world.do(QuotaChanged(Quota(UserName(user)), ME))
+        for trigger in list(world.state.triggers.all):
+            world.do(TriggerDeleted(trigger, ME))
         for _ in range(400):
             if not world.state.tasks:
                 break
@@ -277,7 +341,13 @@ class Machine(RuleBasedStateMachine):
             world.do(after=10)
         stuck = {task.id: (task.state, task.reason) for task in world.state.tasks.values()}
         assert not stuck, f"never ended: {stuck}"
-        assert set(world.final) == set(self.submitted)
+        fired = {firing.task for firing in world.firings.values() if firing.task is not None}
+        assert set(world.final) == set(self.submitted) | fired
+        for firing in world.firings.values():
+            assert firing.outcome is not FiringOutcome.WAITING, "a firing waits for ever"
+            if firing.task is not None:
+                told = world.final[firing.task].spec
+                assert (told.trigger, told.due_ms) == (firing.trigger, firing.due_ms)
         assert all(task.state in ENDED for task in world.final.values())
         assert not world.held, "the nodes still hold runs nobody will ask for"
 

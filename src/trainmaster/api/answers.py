@@ -72,6 +72,9 @@ class TaskOut(BaseModel):
     reason: str
     nodes: list[str]
     after: list[str]
+    start_at: float | None = Field(description="not before this moment")
+    trigger: str | None = Field(description="the id of the trigger whose firing it is")
+    due: float | None = Field(description="the due time of that firing")
     labels: dict[str, str]
     progress: ProgressOut | None
 
@@ -123,6 +126,9 @@ class TaskOut(BaseModel):
             reason=task.reason,
             nodes=nodes or [],
             after=list(spec.after),
+            start_at=spec.start_at,
+            trigger=spec.trigger or None,
+            due=None if spec.due_ms is None else spec.due_ms / 1000,
             labels=dict(spec.labels),
             progress=ProgressOut(time=progress.time, step=progress.step, metrics=progress.metrics)
             if progress

@@ -6,7 +6,18 @@ from fastapi import FastAPI, Response
 
 from trainmaster import __version__
 from trainmaster.alarms.desk import Desk
-from trainmaster.api import alarms, cluster, document, forecast, logs, problems, tasks, whatif, workflows
+from trainmaster.api import (
+    alarms,
+    cluster,
+    document,
+    forecast,
+    logs,
+    problems,
+    tasks,
+    triggers,
+    whatif,
+    workflows,
+)
 from trainmaster.api.deps import Serving
 from trainmaster.api.metrics import exposition
 from trainmaster.domain.ids import UserName
@@ -34,6 +45,7 @@ def make_app(service: Service, desk: Desk, *, auth: bool = True, anonymous: User
     app.include_router(logs.router)
     app.include_router(cluster.router)
     app.include_router(forecast.router)
+    app.include_router(triggers.router)
     app.include_router(alarms.router)
     app.include_router(workflows.router)
     app.include_router(whatif.router)

@@ -105,6 +105,9 @@ class TaskIn(Strict):
     urgency: UrgencyName = "normal"
     priority: float = Field(0.0, ge=-1e6, le=1e6)
     after: tuple[str, ...] = Field((), max_length=1000, description="ids of tasks that must succeed first")
+    start_at: float | None = Field(
+        None, ge=0, le=1e11, description="not before this moment, seconds since the epoch"
+    )
     timeout: Seconds | None = None
     queue_timeout: Seconds | None = None
     estimate: Seconds | None = Field(None, description="expected duration, for sjf and backfill")
@@ -144,6 +147,7 @@ class TaskIn(Strict):
             user=UserName(user),
             after=tuple(dict.fromkeys(map(TaskId, self.after))),
             deadline=self.deadline,
+            start_at=self.start_at,
             grace_s=parse_duration(self.grace, "grace"),
             retry=self.retry.policy() if self.retry is not None else Retry(),
             preemptible=self.preemptible,

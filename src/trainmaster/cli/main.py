@@ -45,7 +45,9 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("trainmaster.cli.doctor:doctor", "Check this machine and say what to mend.", _SERVICE),
     "demo": Entry("trainmaster.cli.demo:demo", "Watch small networks train, wait and yield.", _SERVICE),
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
-    "trigger": Entry("trainmaster.cli.trigger:app", "When a rule is due; can its tasks be in time?", _TOOLS),
+    "trigger": Entry(
+        "trainmaster.cli.trigger:app", "Tasks that start by the clock, again and again.", _TASKS
+    ),
     "forecast": Entry("trainmaster.cli.forecast:forecast", "Forecast how much work comes.", _TOOLS),
     "whatif": Entry("trainmaster.cli.whatif:whatif", "Replay the history under another profile.", _TOOLS),
     "simulate": Entry("trainmaster.cli.simulate:simulate", "Run a workload in virtual time.", _TOOLS),

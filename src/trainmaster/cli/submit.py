@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trainmaster.client import Client
     from trainmaster.client.types import Task
 
-_COMMAND = "trainmaster.command"
+COMMAND = "trainmaster.command"
 _WHAT, _NEEDS, _ORDER, _RETRY, _THEN = "What to run", "What it needs", "When it runs", "If it fails", "Then"
 
 
@@ -50,7 +50,7 @@ class AfterDashes(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if "--" in args:
             at = args.index("--")
-            ctx.meta[_COMMAND] = args[at + 1 :]
+            ctx.meta[COMMAND] = args[at + 1 :]
             args = args[:at]
         return super().parse_args(ctx, args)
 
@@ -137,6 +137,10 @@ def submit(
         list[str] | None,
         typer.Option(metavar="TASK", help="Only once this one succeeded.", rich_help_panel=_ORDER),
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Not before: in how long (2h), or when.", rich_help_panel=_ORDER),
+    ] = None,
     estimate: Annotated[
         str | None, typer.Option(help="Expected duration, such as 20m.", rich_help_panel=_ORDER)
     ] = None,
@@ -185,7 +189,7 @@ def submit(
 
     trainmaster submit --gpus 1 --memory 8GB -- python train.py --epochs 30
     """
-    fields = _from_file(file)
+    fields = from_file(file)
     flags: dict[str, Any] = {
         "name": name,
         "image": image,
@@ -193,7 +197,7 @@ def submit(
         "volumes": volume,
         "network": network and network.value,
         "function": function,
-        "arguments": None if arguments is None else _json(arguments),
+        "arguments": None if arguments is None else parse_json(arguments),
         "cpus": cpus,
         "memory": memory,
         "gpus": gpus,
@@ -205,10 +209,11 @@ def submit(
         "timeout": timeout,
         "queue_timeout": queue_timeout,
         "estimate": estimate,
-        "deadline": None if deadline is None else _deadline(deadline),
+        "deadline": None if deadline is None else _moment(deadline, "deadline"),
+        "start_at": None if at is None else _moment(at, "at"),
         "grace": grace,
         "preemptible": False if no_preempt else None,
-        "command": context.meta.get(_COMMAND),
+        "command": context.meta.get(COMMAND),
     }
     from trainmaster.cli.taskfile import set_field
 
@@ -219,15 +224,15 @@ def submit(
     given = {name: value for name, value in retry.items() if value is not None}
     if given:
         fields["retry"] = {**fields.get("retry", {}), **given}
-    for field, pairs, borrow in (
+    for field, words, borrow in (
         ("environment", env, True),
         ("labels", label, False),
         ("node_labels", node_label, False),
     ):
-        if pairs:
-            fields[field] = {**fields.get(field, {}), **_pairs(pairs, field, borrow)}
+        if words:
+            fields[field] = {**fields.get(field, {}), **pairs(words, field, borrow)}
     with connect(context) as client:
-        _start_here(fields, client)
+        start_here(fields, client)
         task = client.submit(idempotency_key=key, **fields)
         _answer(client, task, wait, follow, quiet, as_json)
 
@@ -235,7 +240,7 @@ def submit(
 submit.command_class = AfterDashes  # type: ignore[attr-defined]
 
 
-def _from_file(file: str | None) -> dict[str, Any]:
+def from_file(file: str | None) -> dict[str, Any]:
     if file is None:
         return {}
     from trainmaster.cli.taskfile import read_task
@@ -248,7 +253,7 @@ def _from_file(file: str | None) -> dict[str, Any]:
     return read_task(Path(file))
 
 
-def _json(text: str) -> Any:
+def parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
@@ -257,16 +262,16 @@ def _json(text: str) -> Any:
         ) from None
 
 
-def _deadline(text: str) -> float:
+def _moment(text: str, field: str) -> float:
     from trainmaster.cli.text import instant
 
-    return instant(text, time.time(), "deadline", ahead=True)
+    return instant(text, time.time(), field, ahead=True)
 
 
-def _pairs(pairs: Sequence[str], field: str, borrow: bool) -> dict[str, str]:
+def pairs(given: Sequence[str], field: str, borrow: bool) -> dict[str, str]:
     """`NAME=value`; with `borrow`, `NAME` alone is taken from our own environment."""
     found = {}
-    for pair in pairs:
+    for pair in given:
         name, equals, value = pair.partition("=")
         if not equals:
             if not borrow or name not in os.environ:
@@ -277,7 +282,7 @@ def _pairs(pairs: Sequence[str], field: str, borrow: bool) -> dict[str, str]:
     return found
 
 
-def _start_here(fields: dict[str, Any], client: Client) -> None:
+def start_here(fields: dict[str, Any], client: Client) -> None:
     """A process on this machine starts where we are, as a person expects."""
     from urllib.parse import urlsplit
 

@@ -1,15 +1,15 @@
-"""`trainmaster trigger`: when a rule is due, and whether recurring tasks can meet their deadlines. Needs no
-service."""
+"""`trainmaster trigger`: the group, and its commands that need no service: when a rule is due, and whether
+recurring tasks can meet their deadlines."""
 
 from __future__ import annotations
 
-import itertools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainmaster.cli import trigger_live
 from trainmaster.cli.output import AsJson, add
 from trainmaster.domain.trigger import Cron, Fold, Gap, Interval, InvalidTrigger, Rule, Timing
 from trainmaster.realtime.model import Order
@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     from trainmaster.realtime.model import Recurring
 
 app = typer.Typer(
-    help="Time rules: when they are due, and whether their tasks can be in time.",
+    help="Tasks that start by the clock, again and again.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for _name, _command in (
+    ("add", trigger_live.add),
+    ("list", trigger_live.list_),
+    ("show", trigger_live.show),
+    ("edit", trigger_live.edit),
+    ("pause", trigger_live.pause),
+    ("resume", trigger_live.resume),
+    ("run", trigger_live.run),
+    ("backfill", trigger_live.backfill),
+    ("firings", trigger_live.firings),
+    ("delete", trigger_live.delete),
+):
+    app.command(_name, cls=getattr(_command, "command_class", None))(_command)
 TICK = "0.001"
-# Firings of a cron line that are looked at to find the shortest time between two.
-_LOOKED_AT = 2000
 _FIELDS = {"name", "cron", "zone", "every", "cost", "deadline"}
 
 
@@ -167,11 +178,7 @@ def _recurring(fields: dict[str, Any], number: int) -> Recurring:
     rule = _rule(fields.get("cron"), fields.get("every"), fields.get("zone", "UTC"), None, None)
     timing = Timing(rule)
     due.validate(timing)
-    if isinstance(rule, Interval):
-        period_ms = rule.every_ms
-    else:
-        found = due.preview(timing, int(time.time() * 1000), _LOOKED_AT)
-        period_ms = min((b - a for a, b in itertools.pairwise(found)), default=0)
+    period_ms = due.shortest_period(timing, int(time.time() * 1000)) or 0
     deadline = fields.get("deadline")
     deadline_s = None if deadline is None else parse_duration(deadline, "deadline")
     return recurring(name, parse_duration(fields["cost"], "cost"), period_ms / 1000, deadline_s, TICK)

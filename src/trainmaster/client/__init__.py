@@ -11,14 +11,16 @@ from trainmaster.client.aio import AsyncClient
 from trainmaster.client.calls import LogFilter
 from trainmaster.client.definition import StageRef, Workflow
 from trainmaster.client.errors import Refused, TaskFailed, Unreachable, WaitTimeout
-from trainmaster.client.fields import RetryFields, SizingFields, TaskFields
+from trainmaster.client.fields import RetryFields, SizingFields, TaskFields, TriggerFields
 from trainmaster.client.sync import Client
 from trainmaster.client.types import (
+    Backfill,
     ComingInterval,
     Event,
     EventPage,
     Explanation,
     Fact,
+    Firing,
     Fit,
     Forecast,
     Gauges,
@@ -39,18 +41,21 @@ from trainmaster.client.types import (
     Task,
     TaskPage,
     Token,
+    Trigger,
     Waiting,
 )
 from trainmaster.client.workflow_types import WorkflowRun
 
 __all__ = [
     "AsyncClient",
+    "Backfill",
     "Client",
     "ComingInterval",
     "Event",
     "EventPage",
     "Explanation",
     "Fact",
+    "Firing",
     "Fit",
     "Forecast",
     "Gauges",
@@ -78,6 +83,8 @@ __all__ = [
     "TaskFields",
     "TaskPage",
     "Token",
+    "Trigger",
+    "TriggerFields",
     "Unreachable",
     "WaitTimeout",
     "Waiting",

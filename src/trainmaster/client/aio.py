@@ -24,6 +24,7 @@ from trainmaster.client.patience import (
     unreachable,
 )
 from trainmaster.client.sse import Parser, ServerEvent
+from trainmaster.client.triggers import AsyncTriggers
 
 if TYPE_CHECKING:
     import httpx2
@@ -48,6 +49,7 @@ class AsyncClient(AsyncWorkflowMethods):
         self._retry_s = retry_s
         self._connection: httpx2.AsyncClient | None = None
         self._reached = False
+        self.triggers = AsyncTriggers(self._send)
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -103,6 +103,56 @@ def metrics(task: str, after: float, limit: int) -> Call[list[types.Metric]]:
     return Call("GET", f"/v1/tasks/{_part(task)}/metrics", _many(types.Metric), params)
 
 
+# --- triggers --------------------------------------------------------------------------------------------
+
+
+def add_trigger(fields: Mapping[str, Any]) -> Call[types.Trigger]:
+    return Call("POST", "/v1/triggers", _one(types.Trigger), json=dict(fields), repeatable=False)
+
+
+def trigger_list(coming: int) -> Call[list[types.Trigger]]:
+    return Call("GET", "/v1/triggers", _many(types.Trigger), _params(coming=coming))
+
+
+def trigger(trigger: str, coming: int) -> Call[types.Trigger]:
+    return Call("GET", f"/v1/triggers/{_part(trigger)}", _one(types.Trigger), _params(coming=coming))
+
+
+def change_trigger(trigger: str, fields: Mapping[str, Any]) -> Call[types.Trigger]:
+    return Call("PATCH", f"/v1/triggers/{_part(trigger)}", _one(types.Trigger), json=dict(fields))
+
+
+def pause_trigger(trigger: str, paused: bool) -> Call[types.Trigger]:
+    deed = "pause" if paused else "resume"
+    return Call("POST", f"/v1/triggers/{_part(trigger)}/{deed}", _one(types.Trigger))
+
+
+def run_trigger(trigger: str) -> Call[types.Firing]:
+    return Call("POST", f"/v1/triggers/{_part(trigger)}/run", _one(types.Firing), repeatable=False)
+
+
+def backfill(trigger: str, since: float, until: float, start: bool) -> Call[types.Backfill]:
+    """Repeatable: what has fired is left out."""
+    body = {"since": since, "until": until, "start": start}
+    return Call("POST", f"/v1/triggers/{_part(trigger)}/backfill", _one(types.Backfill), json=body)
+
+
+def delete_trigger(trigger: str) -> Call[None]:
+    return Call("DELETE", f"/v1/triggers/{_part(trigger)}", lambda _: None, repeatable=False)
+
+
+def firings(
+    trigger: str | None,
+    since: float | None,
+    before: float | None,
+    outcomes: Iterable[str],
+    limit: int,
+) -> Call[list[types.Firing]]:
+    path = "/v1/firings" if trigger is None else f"/v1/triggers/{_part(trigger)}/firings"
+    params = _params(since=since, before=before, outcome=list(outcomes), limit=limit)
+    return Call("GET", path, _many(types.Firing), params)
+
+
 # --- logs ------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trainmaster.domain import errors as domain
+from trainmaster.domain import firing, trigger
 from trainmaster.domain.errors import TrainmasterError
 
 
@@ -42,7 +43,8 @@ class TaskFailed(TrainmasterError):
 # Every class of the domain by its code: an error caught here is the one raised there.
 _BY_CODE: dict[str, type[TrainmasterError]] = {
     cls.code: cls
-    for cls in vars(domain).values()
+    for module in (domain, trigger, firing)
+    for cls in vars(module).values()
     if isinstance(cls, type) and issubclass(cls, TrainmasterError) and cls is not TrainmasterError
 }
 

@@ -44,11 +44,38 @@ class TaskFields(TypedDict, total=False):
     queue_timeout: float | str
     estimate: float | str
     deadline: float
+    start_at: float
     grace: float | str
     retry: RetryFields
     preemptible: bool
     labels: dict[str, str]
     node_labels: dict[str, str]
+
+
+class TriggerFields(TypedDict, total=False):
+    """What a trigger is made of: exactly one of `cron`, `every` and `at`, and a task.
+
+    Times in epoch seconds, durations in seconds or such as "90s"; see docs/how-to/time-rules.md.
+    """
+
+    name: str
+    cron: str
+    every: float | str
+    at: float
+    after_end: bool
+    zone: str
+    gap: Literal["skip", "after", "shift"] | None
+    fold: Literal["first", "second", "both"] | None
+    start: float | None
+    end: float | None
+    exclude: list[str]
+    jitter: float | str
+    misfire: Literal["skip", "fire-once", "catch-up"]
+    overlap: Literal["allow", "skip", "queue-one", "queue-all", "cancel-old"]
+    grace: float | str
+    window: float | str
+    deadline: float | str | None
+    task: TaskFields
 
 
 class SizingFields(TypedDict, total=False):

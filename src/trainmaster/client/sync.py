@@ -23,6 +23,7 @@ from trainmaster.client.patience import (
     unreachable,
 )
 from trainmaster.client.sse import Parser, ServerEvent
+from trainmaster.client.triggers import Triggers
 from trainmaster.client.workflows import WorkflowMethods
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Client(WorkflowMethods):
         self._retry_s = retry_s
         self._connection: httpx2.Client | None = None
         self._reached = False
+        self.triggers = Triggers(self._send)
 
     def close(self) -> None:
         if self._connection is not None:

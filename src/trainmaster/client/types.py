@@ -72,6 +72,9 @@ class Task:
     elasticity: str = "auto"
     pinned: int | None = None
     group: Group | None = None
+    start_at: float | None = None
+    trigger: str | None = None
+    due: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -81,6 +84,53 @@ class Task:
     def ok(self) -> bool:
         """It has ended, and well."""
         return self.state == TaskState.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """A trigger as it was when the service answered. `definition` makes it again."""
+
+    id: str
+    name: str
+    user: str
+    paused: bool
+    next: float | None
+    last: float | None
+    missed: int
+    coming: list[float]
+    live: list[str]
+    waiting: int
+    period: float | None
+    created_at: float
+    gap: str | None
+    fold: str | None
+    definition: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """What became of a due time. `state`, `started_at` and `ended_at` are those of its task."""
+
+    trigger: str
+    due: float
+    outcome: str
+    cause: str
+    decided_at: float
+    task: str | None
+    reason: str
+    state: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Due times of a period of the past that have not fired, and how many have."""
+
+    dues: list[float]
+    fired: int
+    started: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainmaster.domain.cluster import Gauges, Node, Quota
-from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.firing import Trigger
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.learned import Phase
 from trainmaster.domain.run import RunReport
 from trainmaster.domain.sizing import SizingKnobs
@@ -20,6 +21,52 @@ from trainmaster.domain.workflow_run import PartEnd, WorkflowRun
 class TaskSubmitted:
     id: TaskId
     spec: TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerCreated:
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerChanged:
+    """`trigger` has the new definition; what the scheduler knows of its firings stays."""
+
+    trigger: Trigger
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPaused:
+    """`paused` False: it goes on, and what came due meanwhile is late."""
+
+    trigger: TriggerId
+    paused: bool
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerDeleted:
+    trigger: TriggerId
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class FiringRequested:
+    """Fire now. `due_ms` is the key of this firing, and no due time of the rule."""
+
+    trigger: TriggerId
+    due_ms: int
+    by: UserName
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRequested:
+    """Make up for due times of the past that have not fired (the sender has looked), in this order."""
+
+    trigger: TriggerId
+    dues: tuple[int, ...]
+    by: UserName
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +255,12 @@ class TrainingConverged:
 
 Event = (
     TaskSubmitted
+    | TriggerCreated
+    | TriggerChanged
+    | TriggerPaused
+    | TriggerDeleted
+    | FiringRequested
+    | BackfillRequested
     | CancelRequested
     | PriorityRequested
     | ProfileSwitched

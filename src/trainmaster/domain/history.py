@@ -46,6 +46,13 @@ class RecordKind(StrEnum):
     SIZING_CHANGED = "sizing-changed"
     PROFILE_SWITCHED = "profile-switched"
     QUOTA_CHANGED = "quota-changed"
+    TRIGGER_CREATED = "trigger-created"
+    TRIGGER_CHANGED = "trigger-changed"
+    TRIGGER_PAUSED = "trigger-paused"
+    TRIGGER_RESUMED = "trigger-resumed"
+    TRIGGER_DELETED = "trigger-deleted"
+    FIRING_SKIPPED = "firing-skipped"
+    FIRING_MISSED = "firing-missed"  # the first of several in a row
     REPORT_REFUSED = "report-refused"
 
 

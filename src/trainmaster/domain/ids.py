@@ -7,6 +7,7 @@ from typing import NamedTuple, NewType
 TaskId = NewType("TaskId", str)
 NodeId = NewType("NodeId", str)
 UserName = NewType("UserName", str)
+TriggerId = NewType("TriggerId", str)
 WorkflowRunId = NewType("WorkflowRunId", str)
 
 # Crockford's base 32: no i, l, o, u, so an id can be read aloud and typed.
@@ -17,6 +18,11 @@ _ID_DIGITS = 10
 def task_id(entropy: int) -> TaskId:
     """Make a task id from at least 50 random bits (the caller's, since the core has no chance of its own)."""
     return TaskId("t-" + _digits(entropy))
+
+
+def trigger_id(entropy: int) -> TriggerId:
+    """Make a trigger id from at least 50 random bits."""
+    return TriggerId("g-" + _digits(entropy))
 
 
 def workflow_run_id(entropy: int) -> WorkflowRunId:

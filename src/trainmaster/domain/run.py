@@ -94,6 +94,7 @@ class RunSpec:
     world_size: int = 1
     warm: bool = False  # siblings are likely to follow: its interpreter is worth keeping loaded
     lease_s: float | None = None  # None: a silent service kills nothing
+    not_before: float = 0.0  # a lane holds the call until then, seconds since the epoch
 
     def to_dict(self) -> dict[str, Any]:
         # Written for every launch; `asdict` copies deeply and takes ten times as long.

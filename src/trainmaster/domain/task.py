@@ -10,7 +10,7 @@ from typing import Any
 
 from trainmaster.domain.errors import InvalidTask
 from trainmaster.domain.group import Group
-from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.ids import NodeId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.units import NOTHING, Resources
 
@@ -18,6 +18,7 @@ MAX_ENVIRONMENT_BYTES = 128 * 1024
 MAX_COMMAND_BYTES = 128 * 1024
 MAX_WORKERS = 10_000
 LOCAL_USER = UserName("local")
+NO_TRIGGER = TriggerId("")
 
 
 class TaskKind(StrEnum):
@@ -133,11 +134,25 @@ class TaskSpec:
     labels: tuple[tuple[str, str], ...] = ()
     node_labels: tuple[tuple[str, str], ...] = ()  # only nodes that carry all of these
     planned: Planned | None = None  # followed by the policies `plan`; such a task waits and never interrupts
+    start_at: float | None = None  # not before this moment, seconds since the epoch
+    trigger: TriggerId = NO_TRIGGER  # whose firing this task is
+    due_ms: int | None = None  # the due time of that firing
     part: Part | None = None  # of a workflow run
 
     @property
     def elastic(self) -> bool:
         return self.max_workers > self.min_workers
+
+    @property
+    def could_be_handed_ahead(self) -> bool:
+        """Only functions that hold nothing: what a node promised to one that waits, no other could use."""
+        need = self.resources
+        return self.kind is TaskKind.FUNCTION and not (need.cpu_m or need.memory or need.gpus)
+
+    @property
+    def handed_ahead(self) -> bool:
+        """Given to a lane before it is due, to start there by the lane's own clock."""
+        return self.start_at is not None and self.could_be_handed_ahead
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; fields at their default are left out, so a row stays short."""
@@ -215,7 +230,7 @@ class Task:
     group: Group | None = None  # of the current attempt, once a worker said that it forms one
     intent: Intent = Intent.NONE
     queued_at: float | None = None  # since when it could start
-    not_before: float = 0.0  # back-off
+    not_before: float = 0.0  # back-off, or a release time
     accepted_at: float | None = None
     started_at: float | None = None  # of the current attempt
     first_started_at: float | None = None
@@ -234,11 +249,11 @@ class Task:
         return self.ended_at is not None
 
     def waited_s(self, now: float) -> float:
-        """Seconds from submission to the first start (or to now)."""
+        """Seconds to the first start (or to now), from submission or from when it was to start."""
         until = self.first_started_at
         if until is None:
             until = self.ended_at if self.ended_at is not None else now
-        return max(until - self.submitted_at, 0.0)
+        return max(until - max(self.submitted_at, self.spec.start_at or 0.0), 0.0)
 
     def running_s(self, now: float) -> float:
         """Seconds run in all attempts."""
@@ -301,6 +316,8 @@ def validate(spec: TaskSpec) -> None:
         value_s = getattr(spec, limit)
         if value_s is not None and not 0 < value_s < 1e12:
             refuse(limit, f"must be positive, got {value_s}", "leave it out for no limit")
+    if spec.start_at is not None and not 0 <= spec.start_at < 1e11:
+        refuse("start_at", f"is out of range: {spec.start_at}", "give seconds since the epoch")
     if not 0 <= spec.grace_s <= 3600:
         refuse("grace_s", f"must be 0 to 3600, got {spec.grace_s}", "leave it out for 10 s")
     if not -1e9 <= spec.priority <= 1e9:

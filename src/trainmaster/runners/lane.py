@@ -7,15 +7,18 @@ began. So nothing needs to be asked or answered: a new agent reads both files an
 Before each start the lane takes the lock of the inbox and reads what came in. An agent that holds the lock
 and finds no start mark can therefore withdraw a call for certain.
 
-Lines of the inbox: a call `{"run", "fn", "args", "dir", "env"}`, `{"drop": run, "t": time}`,
-`{"moved": run}`, `{"stop": run}`, `{"retire": true}`. Lines of the journal: `{"s": run, "t", "at": sizes}`
-and `{"d": run, "t", "code", "fault", "detail", "result", "to": sizes}`; sizes are those of the spool files of
-stdout, stderr and progress, so that the output of one call is a slice of them.
+Lines of the inbox: a call `{"run", "fn", "args", "dir", "env"}`, with `"at"` and `"first"` if it is not to
+start before a moment (of those due at one moment the one of higher priority `first` goes first),
+`{"drop": run, "t": time}`, `{"moved": run}`, `{"stop": run}`, `{"retire": true}`. Lines of the journal:
+`{"s": run, "t", "at": sizes}` and `{"d": run, "t", "code", "fault", "detail", "result", "to": sizes}`; sizes
+are those of the spool files of stdout, stderr and progress, so that the output of one call is a slice of
+them.
 """
 
 from __future__ import annotations
 
 import _signal
+import bisect
 import faulthandler
 import fcntl
 import gc
@@ -37,8 +40,11 @@ MAX_RESULT = 1024 * 1024  # bytes of JSON a function may return
 HINT_EVERY_S = 0.001
 _LOOK_EVERY_S = 0.2
 _IDLE_S = 600.0
+_EARLY_S = 0.003  # to be awake before a call is due
 _READ = 1 << 20
 _encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class Stopped(BaseException):
@@ -92,6 +98,14 @@ class Lane:
         self._offset = 0
         self._part = b""
         self._queue: deque[dict[str, Any]] = deque()
+        # Calls with a time, sorted so that the first to be made is the last. Taking from a heap of thousands
+        # would cost each of them a sixth of its time.
+        self._timed: list[tuple[float, float, float, int, dict[str, Any]]] = []
+        self._numbers = 0
+        self._activates = plan.get("activate", True)
+        self._cold: list[tuple[str, str]] = []  # directory and function of calls to come, not imported yet
+        self._seen: set[tuple[str, str]] = set()
+        self._primed = 0.0
         self._gone: set[str] = set()  # withdrawn, possibly before we read the call itself
         self._stops: set[str] = set()
         self._retire = False
@@ -100,7 +114,9 @@ class Lane:
         self._owed = False  # something is in the journal that no hint announced
         self._current = ""
         self._calling = False
-        self._changed: dict[str, str | None] = {}  # variables set for the last call: what they were before
+        self._changed: dict[
+            bytes, bytes | None
+        ] = {}  # variables set for the last call: what they were before
         self._directory = ""
         self._functions: dict[tuple[str, str], Callable[..., Any]] = {}
         self._modules: dict[str, dict[str, Any]] = {}  # modules that came from a directory, by directory
@@ -109,28 +125,72 @@ class Lane:
 
     def serve(self) -> None:
         """Until retired, or alone: idle for ten minutes while no agent listens."""
-        poller = select.poll()
-        poller.register(self._ping, select.POLLIN)
         while True:
             call = self._claim()
             if call is not None:
-                outcome = self._do(call)
-                self._outcome = _encode(outcome).encode() + b"\n"
-                if outcome["fault"] == "stopped":
+                self._outcome, stopped = self._do(call)
+                if stopped:
                     # What the function started may be alive still; our shim kills it once we are gone.
                     self._write(self._outcome)
                     return
                 continue
             if self._owed:
                 self._say()
-            if self._retire:
+            if self._retire and not self._timed:
                 return
-            if not poller.poll(_IDLE_S * 1000):
+            if self._timed:
+                self._activate()
+            if not self._wait():
                 return
+
+    def _wait(self) -> bool:
+        """Until there is news or a call is due. False if nobody has said anything for very long."""
+        wait_s = _IDLE_S
+        if self._timed:
+            due = -self._timed[-1][0]
+            wait_s = due - time.time()
+            if wait_s > _EARLY_S:
+                wait_s -= _EARLY_S
+            elif self._primed != due:
+                self._primed = due
+                self._prime(self._timed[-1][-1])
+                wait_s = due - time.time()
+        # To the microsecond, which poll and epoll do not offer.
+        if select.select([self._ping], (), (), max(min(wait_s, _IDLE_S), 0.0))[0]:
             try:
                 os.read(self._ping, 65536)
             except BlockingIOError:
                 pass
+            return True
+        return bool(self._timed)
+
+    # --- ahead of time -------------------------------------------------------------------------------------
+
+    def _activate(self) -> None:
+        """Import what calls of a time to come will need. What goes wrong will go wrong again in the call,
+        which says so."""
+        while self._cold:
+            directory, name = self._cold.pop()
+            try:
+                if directory != self._directory:
+                    self._swap_modules(directory)
+                self._find(directory, name)
+            except (Exception, SystemExit):
+                pass
+
+    def _prime(self, call: dict[str, Any]) -> None:
+        """A moment before a call is due: be there, and look whether its module has changed, so that this does
+        not come between the due time and the call."""
+        try:
+            directory = call["dir"]
+            if directory != self._directory:
+                self._swap_modules(directory)
+            os.chdir(directory or self._home)
+            if (directory, call["fn"]) in self._functions:
+                self._looked.pop(directory, None)
+                self._find(directory, call["fn"])
+        except (Exception, SystemExit):
+            pass
 
     # --- inbox and journal ---------------------------------------------------------------------------------
 
@@ -139,19 +199,25 @@ class Lane:
         fcntl.flock(self._inbox, fcntl.LOCK_EX)
         try:
             self._read_inbox()
-            while self._queue:
-                call = self._queue.popleft()
+            while (call := self._next()) is not None:
                 if call["run"] in self._gone:
                     self._gone.discard(call["run"])
                     continue
-                start = _encode({"s": call["run"], "t": time.time(), "at": self._sizes}).encode() + b"\n"
-                self._write(self._outcome + start)
+                out, err, told = self._sizes
+                start = f'{{"s":"{call["run"]}","t":{time.time()!r},"at":[{out},{err},{told}]}}\n'
+                self._write(self._outcome + start.encode())
                 return call
             if self._outcome:
                 self._write(self._outcome)
             return None
         finally:
             fcntl.flock(self._inbox, fcntl.LOCK_UN)
+
+    def _next(self) -> dict[str, Any] | None:
+        """The call to make now: those that were promised a moment go first once it has come."""
+        if self._timed and -self._timed[-1][0] <= time.time():
+            return self._timed.pop()[-1]
+        return self._queue.popleft() if self._queue else None
 
     def _write(self, content: bytes) -> None:
         """To the journal; a full disk is waited out, for nothing may begin unrecorded."""
@@ -186,10 +252,21 @@ class Lane:
 
     def _take(self, line: bytes) -> None:
         try:
-            message = json.loads(line)
+            message = _decode(line.decode())
         except ValueError:
             return  # half a line of a full disk; its writer reported that run as not started
         if "run" in message:
+            # In bytes: they are compared for every call, and decoding what is set takes longer than the rest.
+            message["env"] = {os.fsencode(k): os.fsencode(v) for k, v in message["env"].items()}
+        if "at" in message:
+            self._numbers += 1
+            urgency, priority = message["first"]
+            bisect.insort(self._timed, (-message["at"], urgency, priority, -self._numbers, message))
+            needed = (message["dir"], message["fn"])
+            if self._activates and needed not in self._seen:
+                self._seen.add(needed)
+                self._cold.append(needed)
+        elif "run" in message:
             self._queue.append(message)
         elif "stop" in message:
             self._stops.add(message["stop"])
@@ -208,7 +285,8 @@ class Lane:
 
     # --- one call ------------------------------------------------------------------------------------------
 
-    def _do(self, call: dict[str, Any]) -> dict[str, Any]:
+    def _do(self, call: dict[str, Any]) -> tuple[bytes, bool]:
+        """The line of the outcome, and whether the call was stopped."""
         self._current = call["run"]
         code: int | None = 0
         fault = detail = ""
@@ -216,7 +294,7 @@ class Lane:
         try:
             self._enter(call)
             function = self._find(call["dir"], call["fn"])
-            arguments = json.loads(call["args"])
+            arguments = None if call["args"] == "null" else _decode(call["args"])
             self._calling = True
             value = _call(function, arguments)
             self._calling = False
@@ -242,23 +320,28 @@ class Lane:
             except (OSError, ValueError):
                 pass
         self._sizes = self._measure()
-        return {
-            "d": call["run"], "t": time.time(), "code": code, "fault": fault, "detail": detail,
-            "result": result, "to": self._sizes,
-        }  # fmt: skip
+        out, err, told = self._sizes
+        # Written by hand: the encoder takes as long as the rest of a call that does nothing.
+        line = (
+            f'{{"d":"{call["run"]}","t":{time.time()!r},"code":{"null" if code is None else int(code)},'
+            f'"fault":"{fault}","detail":{_quoted(detail)},'
+            f'"result":{"null" if result is None else _quoted(result)},"to":[{out},{err},{told}]}}\n'
+        )
+        return line.encode(), fault == "stopped"
 
     def _measure(self) -> list[int]:
         return [os.fstat(fd).st_size for fd in (1, 2, self._progress)]
 
     def _enter(self, call: dict[str, Any]) -> None:
         """Set the variables and the directory of a call; undo those of the last one."""
-        wanted, environ = call["env"], os.environ
-        for name in [name for name in self._changed if name not in wanted]:
-            before = self._changed.pop(name)
-            if before is None:
-                environ.pop(name, None)
-            else:
-                environ[name] = before
+        wanted, environ = call["env"], os.environb
+        if self._changed.keys() - wanted.keys():
+            for name in [name for name in self._changed if name not in wanted]:
+                before = self._changed.pop(name)
+                if before is None:
+                    environ.pop(name, None)
+                else:
+                    environ[name] = before
         for name, value in wanted.items():
             held = environ.get(name)
             if name not in self._changed:
@@ -364,7 +447,7 @@ def _result(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = json.dumps(value, separators=(",", ":"))
+        text = _encode(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"the function returned what JSON cannot hold: {error}") from None
     if len(text) > MAX_RESULT:

@@ -47,11 +47,14 @@ def line(run: RunSpec, node: NodeId) -> bytes:
     }
     if run.environment:
         variables.update(run.environment)
-    call = {
+    call: dict[str, Any] = {
         "run": str(run.id),
         "fn": run.function,
         "args": run.arguments,
         "dir": run.directory,
         "env": variables,
     }
+    if run.not_before:
+        call["at"] = run.not_before
+        call["first"] = run.priority
     return _encoder(call).encode() + b"\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +21,12 @@ _SPOOLS = ((Stream.STDOUT, life.STDOUT), (Stream.STDERR, life.STDERR), (Stream.P
 class Call:
     """One function run: its line for an inbox, its lane, and what the journal says of it."""
 
-    __slots__ = ("begins", "begun", "ends", "final", "id", "lane", "line", "report", "stopping", "told")
+    __slots__ = ("at", "begins", "begun", "ends", "final", "id", "lane", "line", "report", "stopping", "told")
 
-    def __init__(self, run: RunId, line: bytes) -> None:
+    def __init__(self, run: RunId, line: bytes, at: float = 0.0) -> None:
         self.id = run
         self.line = line
+        self.at = at  # when it is to start; 0 for as soon as it can
         self.lane: Lane | None = None
         self.report = RunReport(run, RunState.PREPARING)
         self.begun = False
@@ -54,6 +57,9 @@ class Lane:
     process: LaneProcess
     open: bool = True  # takes new calls
     waiting: dict[str, Call] = field(default_factory=dict)  # sent or about to be, not begun
+    ahead: dict[str, float] = field(default_factory=dict)  # of the waiting, those that were not due
+    by_time: list[tuple[float, str]] = field(default_factory=list)  # the same as a heap
+    ripe: set[str] = field(default_factory=set)  # of the waiting, those that are due and were not
     running: Call | None = None
     begun: int = 0  # calls that ever began
     kept: int = 0  # calls not forgotten yet
@@ -64,7 +70,41 @@ class Lane:
 
     @property
     def load(self) -> int:
-        return len(self.waiting) + (self.running is not None)
+        """Calls it has to make now: without those whose time has not come."""
+        self._ripen()
+        return len(self.waiting) - len(self.ahead) + (self.running is not None)
+
+    @property
+    def burst(self) -> int:
+        """Calls that were promised this moment and wait: they have come due together."""
+        self._ripen()
+        return len(self.ripe)
+
+    def due(self) -> list[Call]:
+        """The waiting calls whose time has come, if they had one."""
+        self._ripen()
+        return [call for name, call in self.waiting.items() if name not in self.ahead]
+
+    def _ripen(self) -> None:
+        if self.by_time:
+            now = time.time()
+            while self.by_time and self.by_time[0][0] <= now:
+                name = heapq.heappop(self.by_time)[1]
+                if self.ahead.pop(name, None) is not None:
+                    self.ripe.add(name)
+
+    def _wait(self, call: Call) -> None:
+        name = str(call.id)
+        self.waiting[name] = call
+        if call.at:
+            self.ahead[name] = call.at
+            heapq.heappush(self.by_time, (call.at, name))
+
+    def unwait(self, name: str) -> Call | None:
+        """It waits no more: it began, was withdrawn, or goes elsewhere."""
+        self.ahead.pop(name, None)
+        self.ripe.discard(name)
+        return self.waiting.pop(name, None)
 
     def load_inbox(self) -> Iterator[Call]:
         """Index an adopted lane's inbox; the calls that are not forgotten."""
@@ -74,14 +114,17 @@ class Lane:
             if "run" in message:
                 name = message["run"]
                 if name not in forgotten:
-                    call = found[name] = Call(RunId.parse(name), lanecall.encode(message))
-                    self.waiting[name] = call
+                    call = Call(RunId.parse(name), lanecall.encode(message), message.get("at", 0.0))
+                    found[name] = call
+                    self._wait(call)
             elif "drop" in message and message["drop"] in found:
-                call = self.waiting.pop(message["drop"])
+                call = found[message["drop"]]
+                self.unwait(message["drop"])
                 exit_ = Exit(None, Fault.NEVER_STARTED)
                 call.report = RunReport(call.id, RunState.EXITED, None, message["t"], exit_)
             elif "moved" in message and message["moved"] in found:
-                del found[message["moved"]], self.waiting[message["moved"]]
+                del found[message["moved"]]
+                self.unwait(message["moved"])
             elif "stop" in message and message["stop"] in found:
                 found[message["stop"]].stopping = True
             elif "retire" in message:
@@ -94,14 +137,14 @@ class Lane:
     def take(self, call: Call) -> None:
         """The call is in this lane from now on; `send` makes it so."""
         call.lane = self
-        self.waiting[str(call.id)] = call
+        self._wait(call)
         self.unsent.append(call)
         self.kept += 1
 
     def lose(self, call: Call) -> None:
         """The call is not in this lane any more and never began here."""
         call.lane = None
-        del self.waiting[str(call.id)]
+        self.unwait(str(call.id))
         self.kept -= 1
 
     def send(self) -> None:
@@ -118,7 +161,7 @@ class Lane:
     def begin(self, mark: Mapping[str, Any]) -> None:
         """A start mark of the journal."""
         self.begun += 1
-        call = self.waiting.pop(mark["s"], None)
+        call = self.unwait(mark["s"])
         if call is not None:
             call.begun = True
             call.begins = mark["at"]

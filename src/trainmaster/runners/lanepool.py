@@ -81,8 +81,11 @@ class LanePool:
             self._lanes[serial] = LaneProcess(serial, folder)
         return list(self._lanes.values())
 
-    def create(self) -> LaneProcess:
-        """Begin to start a lane; calls may be sent to its folder at once. Raises OSError."""
+    def create(self, activate: bool = True) -> LaneProcess:
+        """Begin to start a lane; calls may be sent to its folder at once. Raises OSError.
+
+        `activate`: it imports what calls of a time to come will need before they are due.
+        """
         self._serial += 1
         serial = f"{self._serial:08d}"
         path = f"{self._folder}/{serial}"
@@ -90,6 +93,7 @@ class LanePool:
             "word": f"shim {serial}",
             "serial": serial,
             "lane": path,
+            "activate": activate,
             "env": {**self._plan["env"], "TRAINMASTER_REPORT": f"{path}/{life.PROGRESS}"},
         }
         lane = LaneProcess(serial, LaneFolder.create(path, {**self._plan, **own}))

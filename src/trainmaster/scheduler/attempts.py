@@ -6,7 +6,7 @@ from typing import Any
 
 from trainmaster.domain.commands import Stop
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.lifecycle import ENDED, Move, TaskState, advance
+from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.run import Exit, Fault, Run, RunState
 from trainmaster.domain.task import Intent, Task
@@ -32,6 +32,15 @@ def stop_attempt(change: Change, task: Task, intent: Intent, reason: str) -> Tas
             change.out.commands.append(Stop(run.node, run.id, task.spec.grace_s))
     change.record(RecordKind.TASK_STOPPING, task, reason=reason, intent=str(intent))
     return task
+
+
+def cancel(change: Change, task: Task, reason: str) -> None:
+    """End a task, once its workers are gone; one that is being cancelled already goes on being so."""
+    if task.state in OCCUPYING:
+        if task.intent is not Intent.CANCEL:
+            stop_attempt(change, task, Intent.CANCEL, reason)
+    else:
+        finish(change, task, Move.CANCEL, reason)
 
 
 def conclude(change: Change, task: Task) -> None:
@@ -172,6 +181,7 @@ def _release_dependants(change: Change, task: Task) -> None:
                 reason="everything it waited for has succeeded",
             )
             change.task(released)
+            arm(change, released)  # it may have a time to start at
             change.record(RecordKind.TASK_RELEASED, released, reason=released.reason)
 
 

@@ -87,7 +87,11 @@ def _waiting(state: State, task: Task, now: float) -> Explanation:
     if quota is not None and not may_start(quota, running, spec.min_workers):
         blocking = "quota"
         facts.append(Fact("quota", f"{spec.user} runs {running} of {quota.running_workers} workers allowed"))
-    if task.not_before > now:
+    if task.attempt == 0 and task.not_before > now:
+        blocking = "start time"
+        begin = spec.start_at or task.not_before
+        facts.append(Fact("starts", f"in {format_duration(begin - now)}, as it was asked to"))
+    elif task.not_before > now:
         blocking = "back-off"
         facts.append(Fact("back-off", f"{task.reason}; {format_duration(task.not_before - now)} to go"))
     count, ahead = state.ready.ahead_of(task.id, _SHOWN)
@@ -116,6 +120,7 @@ _WHY = {
     "resources": "the nodes it fits on are full",
     "quota": "its owner's quota is used up",
     "back-off": "it waits before the next attempt",
+    "start time": "its time to start has not come",
     "dependencies": "it waits for other tasks",
 }
 

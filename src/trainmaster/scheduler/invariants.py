@@ -68,6 +68,7 @@ def check(state: State) -> None:
         if node.state in (NodeState.UP, NodeState.DRAINING):
             drained = node.id in state.drained
             must(drained == (node.state is NodeState.DRAINING), "exactly drained nodes drain", node.id)
+    _triggers(must, state)
     ends = list(state.ends)
     must(ends == sorted(ends), "expected ends are sorted", ends[:3])
     expected = {(e, t.id) for t in state.active.values() if (e := expected_end(t)) is not None}
@@ -91,6 +92,27 @@ def check(state: State) -> None:
         for run in by_rank.values():
             listed = run.id in state.on_node.get(run.node, {})
             must(listed == run.live, "live runs are on their node", (task_id, run.id))
+
+
+def _triggers(must: Must, state: State) -> None:
+    """Time rules: what is due next is on the wheel, and what they started is known."""
+    book = state.triggers
+    on_wheel = book.on_wheel()
+    names = [trigger.name for trigger in book.all.values()]
+    must(len(set(names)) == len(names), "no two triggers have one name", names)
+    for trigger in book.all.values():
+        due = trigger.next_ms is not None and not trigger.paused
+        must(not due or trigger.id in on_wheel, "what is due next is on the wheel", trigger.id)
+        after = trigger.next_ms is None or trigger.last_ms is None or trigger.next_ms > trigger.last_ms
+        must(after, "no due time is decided on twice", (trigger.id, trigger.last_ms, trigger.next_ms))
+        live, waiting = book.live.get(trigger.id, set()), book.waiting.get(trigger.id, [])
+        held = not waiting or bool(live) or trigger.paused or trigger.id in book.freed
+        must(held, "firings wait for something", (trigger.id, [firing.due_ms for firing in waiting]))
+        dues = [firing.due_ms for firing in waiting]
+        must(len(set(dues)) == len(dues), "no due time waits twice", (trigger.id, dues))
+    started = {(task.spec.trigger, task.id) for task in state.tasks.values() if task.spec.trigger in book.all}
+    indexed = {(trigger, task) for trigger, tasks in book.live.items() for task in tasks}
+    must(indexed == started, "what they started and is live is known", indexed ^ started)
 
 
 def _workflows(must: Must, state: State) -> None:

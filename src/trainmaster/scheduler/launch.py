@@ -38,6 +38,7 @@ def run_spec(state: State, task: Task, run: Run) -> RunSpec:
         priority=(int(task.urgency), task.priority),
         world_size=task.workers,
         warm=spec.max_workers > 1 or task.group is not None,
+        not_before=spec.start_at if spec.start_at is not None and spec.handed_ahead else 0.0,
     )
 
 

@@ -12,12 +12,14 @@ from typing import Any
 
 from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.commands import Forget, Launch, Regroup, Stop
-from trainmaster.domain.errors import NotResizable, TaskEnded, UnknownTask
+from trainmaster.domain.errors import NotResizable, TaskEnded
 from trainmaster.domain.events import (
+    BackfillRequested,
     CancelRequested,
     ClusterSized,
     DrainRequested,
     Event,
+    FiringRequested,
     GroupBroken,
     NodeFellSilent,
     NodeJoined,
@@ -34,6 +36,10 @@ from trainmaster.domain.events import (
     SizingChanged,
     TaskSubmitted,
     TrainingConverged,
+    TriggerChanged,
+    TriggerCreated,
+    TriggerDeleted,
+    TriggerPaused,
     WorkerJoined,
     WorkerReady,
     WorkflowCancelRequested,
@@ -44,10 +50,9 @@ from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId
 from trainmaster.domain.learned import NOTHING_LEARNED, learn, paused
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
 from trainmaster.domain.run import Exit, Fault, Run, RunReport, RunState, settled
-from trainmaster.domain.task import Elasticity, Intent, Task, TaskKind, TaskSpec
-from trainmaster.policies.admission import check_placeable, check_quota
+from trainmaster.domain.task import Elasticity, Intent, Task
 from trainmaster.policies.registry import named
-from trainmaster.scheduler.attempts import conclude, finish, moved_run, stop_attempt
+from trainmaster.scheduler.attempts import cancel, conclude, finish, moved_run, stop_attempt
 from trainmaster.scheduler.drains import on_drain, on_needed, on_sized, on_sizing
 from trainmaster.scheduler.elastic import (
     on_broken,
@@ -59,8 +64,17 @@ from trainmaster.scheduler.elastic import (
     takes_resizes,
     worker_gone,
 )
+from trainmaster.scheduler.firing import (
+    on_backfill,
+    on_firing_requested,
+    on_trigger_changed,
+    on_trigger_created,
+    on_trigger_deleted,
+    on_trigger_paused,
+)
 from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.state import Change, Progress, arm, moved
+from trainmaster.scheduler.submission import check_placeable_now, submit
 from trainmaster.scheduler.timers import Timer, TimerKind
 from trainmaster.scheduler.workflows import on_opened, on_workflow_cancel, on_workflow_timeout
 
@@ -74,79 +88,13 @@ def react(change: Change, event: Event) -> None:
 
 
 def on_submitted(change: Change, event: TaskSubmitted) -> None:
-    state, spec = change.state, event.spec
-    if spec.part is None:  # a workflow that has begun goes on
-        check_quota(spec, state.quotas.get(spec.user), state.waiting_tasks(spec.user))
-    _check_placeable(change, spec)
-    missing = _unmet(change, spec.after)
-    task = Task(
-        id=event.id,
-        seq=state.next_seq,
-        spec=spec,
-        state=TaskState.SUBMITTED,
-        submitted_at=change.now,
-        urgency=spec.urgency,
-        priority=spec.priority,
-    )
-    urgency, priority = state.policies.ordering.adjust(task)
-    if urgency > spec.urgency:
-        task = moved(task, urgency=urgency, priority=priority)
-    elif urgency < spec.urgency:
-        # Urgent, but with less than the threshold: it was asked for as urgent, so it starts at the threshold.
-        task = moved(task, priority=priority)
-    state.next_seq += 1
-    if missing:
-        names = ", ".join(sorted(missing)[:3])
-        task = moved(task, state=advance(task.state, Move.HOLD), reason=f"waits for {names}")
-        state.missing[task.id] = missing
-        for dependency in missing:
-            state.dependants.setdefault(dependency, set()).add(task.id)
-    else:
-        task = moved(task, state=advance(task.state, Move.ADMIT), queued_at=change.now)
-    change.out.new_tasks.add(task.id)
-    by = spec.user if spec.part is None else spec.part.run
-    change.record(RecordKind.TASK_SUBMITTED, task, reason=f"by {by}")
-    if missing:
-        change.record(RecordKind.TASK_BLOCKED, task, reason=task.reason)
-    change.task(task)
-    if spec.queue_timeout_s is not None:
-        arm(change, task)
-
-
-def _check_placeable(change: Change, spec: TaskSpec) -> None:
-    """Remembers the shapes that fit, so that a bulk of like tasks asks the nodes once."""
-    shape = (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER, spec.min_workers)
-    if shape not in change.state.placeable:
-        check_placeable(spec, (n for n in change.state.nodes.values() if n.state is not NodeState.GONE))
-        change.state.placeable.add(shape)
-
-
-def _unmet(change: Change, after: tuple[TaskId, ...]) -> set[TaskId]:
-    """Dependencies that have not succeeded yet. One that is unknown or ended badly refuses the submission."""
-    missing = set()
-    for dependency in after:
-        if dependency in change.state.tasks:
-            missing.add(dependency)
-        elif dependency not in change.state.ended:
-            raise UnknownTask(f"there is no task {dependency} to wait for", task=dependency)
-        elif not change.state.ended[dependency]:
-            raise TaskEnded(
-                f"{dependency}, to be waited for, has already ended badly",
-                remedy="submit the dependency again first",
-                task=dependency,
-            )
-    return missing
+    spec = event.spec
+    check_placeable_now(change, spec)
+    submit(change, event.id, spec, f"by {spec.user if spec.part is None else spec.part.run}")
 
 
 def on_cancel(change: Change, event: CancelRequested) -> None:
-    task = _live(change, event.task)
-    reason = f"cancelled by {event.by}"
-    if task.state in OCCUPYING:
-        if task.intent is Intent.CANCEL:
-            return
-        stop_attempt(change, task, Intent.CANCEL, reason)
-    else:
-        finish(change, task, Move.CANCEL, reason)
+    cancel(change, _live(change, event.task), f"cancelled by {event.by}")
 
 
 def on_priority(change: Change, event: PriorityRequested) -> None:
@@ -183,7 +131,7 @@ def on_resize(change: Change, event: ResizeRequested) -> None:
     if task.state in OCCUPYING and workers not in (None, task.workers) and not takes_resizes(task):
         raise NotResizable(f"{task.id} cannot be resized while it runs: {_why_not(task)}", task=task.id)
     if workers is not None:
-        _check_placeable(change, replace(spec, min_workers=workers))
+        check_placeable_now(change, replace(spec, min_workers=workers))
     task = change.task(moved(task, pinned=workers))
     learned = change.state.learned.get(task.id)
     if learned is not None:  # a person's wish need not wait for the cooldown
@@ -468,6 +416,12 @@ def on_timer(change: Change, timer: Timer) -> None:
 
 _REACTIONS: dict[type, Callable[[Change, Any], None]] = {
     TaskSubmitted: on_submitted,
+    TriggerCreated: on_trigger_created,
+    TriggerChanged: on_trigger_changed,
+    TriggerPaused: on_trigger_paused,
+    TriggerDeleted: on_trigger_deleted,
+    FiringRequested: on_firing_requested,
+    BackfillRequested: on_backfill,
     CancelRequested: on_cancel,
     PriorityRequested: on_priority,
     ProfileSwitched: on_profile,

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
 from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.firing import Firing, Trigger
 from trainmaster.domain.history import Record, RecordKind
-from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.learned import Learned
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.replacing import replacer
@@ -18,12 +19,13 @@ from trainmaster.domain.run import Run
 from trainmaster.domain.task import Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.domain.workflow_run import WorkflowRun
-from trainmaster.policies.base import NodeView
+from trainmaster.policies.base import NodeView, Placement
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
 from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
 from trainmaster.scheduler.ready import Ready
 from trainmaster.scheduler.timers import Timer, TimerKind, Timers
+from trainmaster.scheduler.triggers import Triggers
 from trainmaster.scheduler.unfolding import Unfolding
 
 
@@ -39,7 +41,9 @@ class Limits:
     port_count: int = 12_000
     allotment_period_s: float = 10.0  # how often the worker counts of elastic tasks are looked at again
     claims: int = 64  # waiting tasks an allotment policy is shown
-    resize_cooldown_s: float = 5.0  # between two resizes of a group
+    resize_cooldown_s: float = (
+        2.0  # between two resizes of a group, each of which costs it 0.06 s of training
+    )
     restart_cooldown_s: float = 60.0  # between two resizes of a task that restarts for them
     group_pause_s: float = 0.3  # training a resize costs a group
     restart_pause_s: float = 10.0  # and a task that restarts for it, until it was measured
@@ -49,6 +53,10 @@ class Limits:
     open_parts: int = 1000  # tasks of one workflow run that are submitted at a time
     stable_s: float = 60.0  # a generation that lasts so long forgives earlier failures
     group_failures: int = 3  # workers or generations that may fail in a row
+    lead_s: float = 10.0  # before it is due a function is given to a lane, which keeps the time
+    firings: int = 1000  # due times decided on in one step; the rest follow in the next
+    waiting_firings: int = 1000  # of one trigger, held by its overlap policy; further ones are skipped
+    missed_rows: int = 10_000  # missed due times in a row that get a row each; the rest get one together
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class State:
     ends: Ends = field(default_factory=Ends)  # when the active ones should end, by their estimates
     waiting: dict[str, set[TaskId]] = field(default_factory=dict)  # by user: not started, or waits again
     timers: Timers = field(default_factory=Timers)
+    triggers: Triggers = field(default_factory=Triggers)
     progress: dict[TaskId, Progress] = field(default_factory=dict)
     elastic: dict[TaskId, Task] = field(default_factory=dict)  # of the active ones, those that may be resized
     stopping: dict[TaskId, Task] = field(default_factory=dict)  # with live workers that were told to end
@@ -98,6 +107,8 @@ class State:
     views: dict[NodeId, NodeView] = field(default_factory=dict)  # what `room` made of a node; void on change
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
     holds: dict[object, int] = field(default_factory=dict)  # workers of a shape that empty nodes would hold
+    scores: dict[NodeId, tuple[NodeView, tuple[float, ...]]] = field(default_factory=dict)  # of these views
+    scored_by: Placement | None = None  # whose scores they are
     placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
     unfoldings: dict[WorkflowRunId, Unfolding] = field(default_factory=dict)  # the live workflow runs
     next_run_seq: int = 1
@@ -135,6 +146,9 @@ class Outcome:
     """What a step changed, in the form the edges need: rows to store, then commands to carry out."""
 
     new_tasks: set[TaskId] = field(default_factory=set)
+    triggers: dict[TriggerId, Trigger] = field(default_factory=dict)
+    dropped_triggers: list[TriggerId] = field(default_factory=list)
+    firings: dict[tuple[TriggerId, int], Firing] = field(default_factory=dict)  # by trigger and due time
     tasks: dict[TaskId, Task] = field(default_factory=dict)
     runs: dict[RunId, Run] = field(default_factory=dict)
     nodes: dict[NodeId, Node] = field(default_factory=dict)
@@ -178,6 +192,8 @@ class Change:
             state.progress.pop(task.id, None)
             state.learned.pop(task.id, None)
             state.targets.pop(task.id, None)
+            if task.spec.trigger:
+                state.triggers.over(task.spec.trigger, task.id)
             state.restarting.pop(task.id, None)
             state.unsettled = True
             if task.spec.part is not None:
@@ -224,6 +240,16 @@ class Change:
             state.unsettled = True
         return run
 
+    def trigger(self, trigger: Trigger) -> Trigger:
+        self.out.triggers[trigger.id] = trigger
+        self.state.triggers.put(trigger, self.state.limits.lead_s)
+        return trigger
+
+    def firing(self, firing: Firing) -> Firing:
+        """What became of a due time, or becomes of one that waited."""
+        self.out.firings[firing.trigger, firing.due_ms] = firing
+        return firing
+
     def attempt_over(self, task: TaskId) -> None:
         """Drop the runs of an attempt, all of which have ended."""
         self.state.runs.pop(task, None)
@@ -234,6 +260,7 @@ class Change:
         self.state.views.pop(node.id, None)
         self.state.able.clear()
         self.state.holds.clear()
+        self.state.scores.clear()
         self.state.placeable.clear()
         self.state.unsettled = self.state.allot_due = True
         return node
@@ -304,6 +331,8 @@ def restore(
                 state.dependants.setdefault(dep, set()).add(task.id)
         change.task(task)
         arm(change, task)
+        if task.spec.trigger:
+            state.triggers.started(task.spec.trigger, task.id)
 
 
 def _restarting(task: Task) -> bool:
@@ -328,7 +357,7 @@ def arm(change: Change, task: Task) -> None:
     if task.state is TaskState.QUEUED and task.not_before > now:
         timers.set(Timer(task.not_before, TimerKind.BACKOFF_OVER, task.id, task.attempt))
     if task.spec.queue_timeout_s is not None and task.first_started_at is None:
-        due = task.submitted_at + task.spec.queue_timeout_s
+        due = max(task.submitted_at, task.spec.start_at or 0.0) + task.spec.queue_timeout_s
         timers.set(Timer(due, TimerKind.QUEUE_TIMEOUT, task.id, 0))
     if task.spec.timeout_s is not None and task.started_at is not None and task.id in change.state.runs:
         due = task.started_at + task.spec.timeout_s

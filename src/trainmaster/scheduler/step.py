@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import Event
 from trainmaster.scheduler.cycle import cycle
+from trainmaster.scheduler.firing import fire
 from trainmaster.scheduler.reactor import on_submitted, on_timer, react
 from trainmaster.scheduler.state import Change, Outcome, State
 from trainmaster.scheduler.workflows import advance
 
 
 def step(state: State, events: Sequence[Event], now: float) -> Outcome:
-    """Apply `events`, fire due timers, decide. Changes `state` and returns what changed and what to do.
+    """Apply `events`, fire due timers and triggers, decide. Changes `state` and returns what changed and what
+    to do.
 
     Deterministic: the same state, events and time give the same outcome. A request that must be refused
     leaves its error in `refused` under its position; the other events are not affected.
@@ -27,11 +29,14 @@ def step(state: State, events: Sequence[Event], now: float) -> Outcome:
             out.refused[position] = error
     for timer in state.timers.due(now):
         on_timer(change, timer)
+    late = fire(change)
     if state.parts_ended or state.runs_due:
         advance(change, on_submitted)  # what follows in their workflows is submitted
     if state.unsettled:
         state.unsettled = False
         out.again = cycle(change)
         state.unsettled = out.again
-    out.wake_at = state.timers.next_due()
+    out.again = out.again or late
+    wake = [at for at in (state.timers.next_due(), state.triggers.next_due()) if at is not None]
+    out.wake_at = min(wake, default=None)
     return out

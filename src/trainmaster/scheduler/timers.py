@@ -12,7 +12,7 @@ from trainmaster.domain.ids import TaskId
 class TimerKind(StrEnum):
     ATTEMPT_TIMEOUT = "attempt-timeout"
     QUEUE_TIMEOUT = "queue-timeout"
-    BACKOFF_OVER = "backoff-over"
+    BACKOFF_OVER = "backoff-over"  # or a release time has come
     PRIORITY_PERIOD = "priority-period"
     GROUP_PATIENCE = "group-patience"  # stamp: the generation that should have begun
     JOINER_PATIENCE = "joiner-patience"  # stamp: the rank that should be a member

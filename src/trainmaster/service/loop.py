@@ -199,6 +199,9 @@ def as_batch(outcome: Outcome) -> Batch:
         nodes=list(outcome.nodes.values()),
         quotas=outcome.quotas,
         settings=dict(outcome.settings),
+        triggers=list(outcome.triggers.values()),
+        firings=list(outcome.firings.values()),
+        dropped_triggers=outcome.dropped_triggers,
         workflow_runs=list(outcome.workflow_runs.values()),
     )
     for task in outcome.tasks.values():

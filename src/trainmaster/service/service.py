@@ -49,6 +49,7 @@ from trainmaster.service.gauges import GaugeBook
 from trainmaster.service.loop import Loop
 from trainmaster.service.news import News, reported
 from trainmaster.service.sizing import Sizing
+from trainmaster.service.triggers import TriggerDesk
 from trainmaster.service.workflows import Workflows
 
 log = structlog.get_logger(__name__)
@@ -93,6 +94,7 @@ class Service:
         self.dispatch = Dispatch(engine)
         self.loop = Loop(self.state, store, clock, self.dispatch, bus, incarnation=secrets.token_hex(8))
         self.sizing = Sizing(self.loop, store, clock, options.grid, options.sizing, options.keep_tasks_s)
+        self.triggers = TriggerDesk(self.loop, store, clock, options.grid.lane_depth, self._checked)
         self.workflows = Workflows(self.loop, self.state, store, clock, self._checked)
         self.started_at = clock.now()
         self._jobs: list[asyncio.Task[None]] = []
@@ -112,6 +114,7 @@ class Service:
         self.state.next_seq = loaded.last_task_seq + 1
         restore_drained(self.state, loaded.settings)
         self.sizing.restore(loaded.settings)
+        self.state.triggers.restore(loaded.triggers, loaded.waiting, self.state.limits.lead_s)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
         for metrics, records in loaded.training:
             recall(self.state, map(reported, metrics), records)

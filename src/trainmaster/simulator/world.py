@@ -159,6 +159,7 @@ class World:
         attempt.runs[run.id.rank] = command.node
         self.usage.take(command.node, run.resources, now)
         delay = self._costs.start_s if attempt.number == 1 else self._costs.restart_s
+        delay = max(delay, run.not_before - now)
         if attempt.size == len(attempt.runs) and not attempt.starting:
             attempt.starting = True
             self._at(now + delay, self._begin, attempt, now + delay)

@@ -16,6 +16,7 @@ from trainmaster.domain.task import Task
 from trainmaster.ports import Loaded, Metric, TaskFilter, TokenRow
 from trainmaster.scheduler.recall import RECALLED
 from trainmaster.store import rows, schema, workflows
+from trainmaster.store.triggers import load_triggers, load_waiting
 from trainmaster.store.writer import short
 
 _T = schema.task.c
@@ -43,6 +44,8 @@ def load(connection: Connection) -> Loaded:
         last_task_seq=connection.execute(select(func.max(_T.seq))).scalar() or 0,
         log_offsets=_log_offsets(connection),
         ended=_ended_dependencies(connection),
+        triggers=load_triggers(connection),
+        waiting=load_waiting(connection),
         training=[
             _training(connection, task.id)
             for task in tasks

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, exists, select
 
+from trainmaster.domain.firing import FiringOutcome
 from trainmaster.domain.lifecycle import ENDED, TaskState
 from trainmaster.store import schema
 
@@ -33,9 +34,8 @@ _OWNED = (
 def expire(
     connection: Connection, *, tasks_before: float, records_before: float, logs_before: float, limit: int
 ) -> dict[str, int]:
-    """Delete at most `limit` of each: ended tasks with all they own, workflow runs, records, log rows.
-
-    Counts by kind.
+    """Delete at most `limit` of each: ended tasks with all they own, workflow runs, records, firings, log
+    rows. Counts by kind.
 
     Log rows, of up to 64 KB each, go at most _LOG_ROWS at a time for the tasks and as many besides. Call it
     again until it finds nothing. A task that a live task still depends on stays. Of a live task only old
@@ -46,6 +46,7 @@ def expire(
         "tasks": tasks,
         "runs": _workflow_runs(connection, tasks_before, limit),
         "records": _oldest(connection, schema.event, records_before, limit),
+        "firings": _firings(connection, records_before, limit),
         "logs": log_rows + _logs(connection, logs_before, min(limit, _LOG_ROWS)),
     }
 
@@ -99,6 +100,22 @@ def _oldest(connection: Connection, table: Table, before: float, limit: int) -> 
     for part in _parts(ids):
         connection.execute(table.delete().where(e.seq.in_(part)))
     return len(ids)
+
+
+def _firings(connection: Connection, before: float, limit: int) -> int:
+    """A firing goes with the records of its day; one that waits stays."""
+    f = schema.firing.c
+    old = select(f.trigger_id, f.due_ms).where(
+        f.decided_at < before, f.outcome != FiringOutcome.WAITING.value
+    )
+    keys = connection.execute(old.order_by(f.decided_at).limit(limit)).all()
+    by_trigger: dict[str, list[int]] = {}
+    for trigger, due_ms in keys:
+        by_trigger.setdefault(trigger, []).append(due_ms)
+    for trigger, dues in by_trigger.items():
+        for part in _parts(dues):
+            connection.execute(schema.firing.delete().where(f.trigger_id == trigger, f.due_ms.in_(part)))
+    return len(keys)
 
 
 def _logs(connection: Connection, before: float, limit: int) -> int:

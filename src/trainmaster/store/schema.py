@@ -225,6 +225,35 @@ metric = Table(
     **OPTIONS,
 )
 
+time_trigger = Table(  # TRIGGER is a word of SQL
+    "time_trigger",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("owner", String(KEY), nullable=False),
+    Column("paused", SmallInteger, nullable=False),
+    Column("next_ms", BigInteger),  # the due time to be decided on next
+    Column("last_ms", BigInteger),  # the latest that was decided on
+    Column("missed", Integer, nullable=False),  # in a row
+    Column("definition", LongText, nullable=False),  # JSON: rule, policies, and what it starts
+    **OPTIONS,
+)
+
+firing = Table(
+    "firing",
+    metadata,
+    Column("trigger_id", String(NAME), primary_key=True),
+    Column("due_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("outcome", String(16), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("decided_at", Double, nullable=False),
+    Column("task", String(NAME)),
+    Column("reason", LongText, nullable=False),
+    Index("firing_decided", "decided_at"),
+    Index("firing_outcome", "outcome", "decided_at"),
+    **OPTIONS,
+)
+
 node = Table(
     "node",
     metadata,

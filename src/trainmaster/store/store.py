@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import RunId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.ids import RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
@@ -14,6 +14,7 @@ from trainmaster.domain.workflow import WorkflowSpec
 from trainmaster.domain.workflow_run import PartEnd, WorkflowRun
 from trainmaster.ports import (
     Batch,
+    FiringRow,
     Loaded,
     LogPage,
     LogQuery,
@@ -23,7 +24,17 @@ from trainmaster.ports import (
     TokenRow,
     WorkflowRow,
 )
-from trainmaster.store import log_bytes, log_pages, migrate, past, reader, retention, volume, workflows
+from trainmaster.store import (
+    log_bytes,
+    log_pages,
+    migrate,
+    past,
+    reader,
+    retention,
+    triggers,
+    volume,
+    workflows,
+)
 from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
 from trainmaster.store.writer import Writer
@@ -108,6 +119,22 @@ class SqlStore:
 
     def log_bytes(self, task: TaskId, stream: Stream, attempt: int, rank: int) -> AsyncIterator[bytes]:
         return log_bytes.log_bytes(self._database, RunId(task, attempt, rank), stream)
+
+    async def firings(
+        self,
+        trigger: TriggerId | None = None,
+        *,
+        since_ms: int | None = None,
+        before_ms: int | None = None,
+        outcomes: tuple[str, ...] = (),
+        limit: int = 100,
+    ) -> list[FiringRow]:
+        return await self._database.read(
+            lambda c: triggers.firings(c, trigger, since_ms, before_ms, outcomes, limit)
+        )
+
+    async def trigger_durations(self, trigger: TriggerId, limit: int) -> list[float]:
+        return await self._database.read(lambda c: triggers.durations(c, trigger, limit))
 
     async def arrivals(self, after: int, slot_s: float) -> tuple[dict[int, int], int]:
         return await self._database.read(lambda c: volume.arrivals(c, after, slot_s))

@@ -15,6 +15,7 @@ from trainmaster.ports import Batch
 from trainmaster.store import rows, schema, workflows
 from trainmaster.store.log_rows import StreamState, absorb, as_text
 from trainmaster.store.statements import Row, Statements
+from trainmaster.store.triggers import drop_triggers, firing_row, trigger_row
 
 # Batches remembered, to recognise one that is committed again because its outcome was unknown.
 RECENT = 16
@@ -58,6 +59,8 @@ class Writer:
         self._metrics = make.insert(schema.metric)
         self._log = make.insert(schema.log)
         self._streams = make.upsert(schema.stream)
+        self._triggers = make.upsert(schema.time_trigger)
+        self._firings = make.upsert(schema.firing)
         self._ledger = make.update(schema.ledger, ("version", "event_seq", "log_id", "recent"))
         lock = "" if make.kind == "sqlite" else " FOR UPDATE"
         self._lock = f"SELECT version, event_seq, log_id, recent FROM ledger WHERE id = 1{lock}"
@@ -124,6 +127,15 @@ class Writer:
         if batch.quotas:
             quotas = {q.user: q for q in batch.quotas}
             self._quotas.run(connection, [rows.quota_row(q) for q in quotas.values()])
+        if batch.triggers:
+            self._triggers.run(
+                connection, [trigger_row(t) for t in {t.id: t for t in batch.triggers}.values()]
+            )
+        if batch.firings:
+            kept = {(f.trigger, f.due_ms): f for f in batch.firings}
+            self._firings.run(connection, [firing_row(f) for f in kept.values()])
+        if batch.dropped_triggers:
+            drop_triggers(connection, batch.dropped_triggers)
         if batch.settings:
             self._settings.run(connection, [(k, rows.plain(v)) for k, v in batch.settings.items()])
         if batch.idempotency:

@@ -19,7 +19,7 @@ from trainmaster.domain.trigger import (
     UnknownZone,
 )
 from trainmaster.policies.firing.due import due_times, preview, start_time, validate
-from trainmaster.policies.firing.misfire import sort_late
+from trainmaster.policies.firing.misfire import why_missed
 
 
 def ms(text: str) -> int:
@@ -99,17 +99,19 @@ def test_jitter_is_the_same_whenever_it_is_asked_for() -> None:
     assert delays != [start_time(timing, due, seed=8) - due for due in preview(timing, 0, 500)]
 
 
-def test_late_ones() -> None:
-    dues = [1000, 2000, 3000, 4000]
-    assert sort_late(dues, 4050, 100, Misfire.SKIP, 0)[0] == [4000]
-    assert sort_late(dues, 4500, 100, Misfire.SKIP, 0)[0] == []
-    assert sort_late(dues, 4500, 100, Misfire.FIRE_ONCE, 0)[0] == [4000]
-    assert sort_late(dues, 4050, 100, Misfire.FIRE_ONCE, 0)[0] == [4000]
-    fired, skipped = sort_late(dues, 4500, 100, Misfire.CATCH_UP, 2000)
-    assert (fired, [due for due, _ in skipped]) == ([3000, 4000], [1000, 2000])
-    for policy in Misfire:  # nothing disappears
-        fired, skipped = sort_late(dues, 4500, 100, policy, 2000)
-        assert sorted(fired + [due for due, _ in skipped]) == dues
+@pytest.mark.parametrize(
+    ("policy", "fires"),
+    [
+        (Misfire.SKIP, []),
+        (Misfire.FIRE_ONCE, [4000]),
+        (Misfire.CATCH_UP, [3000, 4000]),
+    ],
+)
+def test_late_ones(policy: Misfire, fires: list[int]) -> None:
+    dues, now = [1000, 2000, 3000, 4000], 4500
+    found = [due for due in dues if not why_missed(now - due, 100, due < dues[-1], policy, window_ms=2000)]
+    assert found == fires
+    assert why_missed(100, 100, True, policy, 0) == ""  # in time, whatever the policy
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import count, islice
+from itertools import count, islice, pairwise
 
 from trainmaster.domain.chance import uniform
 from trainmaster.domain.trigger import (
@@ -69,6 +69,14 @@ def _by_rule(timing: Timing, after_ms: int, ended_ms: int | None) -> Iterator[in
 def preview(timing: Timing, after_ms: int, limit: int) -> list[int]:
     """The next `limit` due times. Of a fixed delay only the next is known."""
     return list(islice(due_times(timing, after_ms), limit))
+
+
+def shortest_period(timing: Timing, after_ms: int, looked_at: int = 2000) -> int | None:
+    """Milliseconds between two due times, the least of the next `looked_at`; None if there are no two."""
+    if isinstance(timing.rule, Interval):
+        return timing.rule.every_ms
+    found = preview(timing, after_ms, looked_at)
+    return min((b - a for a, b in pairwise(found)), default=None)
 
 
 def excluded(timing: Timing, due_ms: int) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.learned import Learned, learn
 from trainmaster.domain.run import Run
-from trainmaster.domain.task import Elasticity, Task, TaskSpec
+from trainmaster.domain.task import NO_TRIGGER, Elasticity, Task, TaskSpec
 from trainmaster.policies.allotment.estimates import fitted_seconds
 from trainmaster.policies.base import Claim
 from trainmaster.ports import Metric, Past
@@ -73,8 +73,17 @@ def _spec(past: Past, numbers: Mapping[TaskId, int], since: float) -> TaskSpec:
     if elasticity is Elasticity.AUTO and not past.generations:
         elasticity = Elasticity.NONE  # it may have several workers, but nobody could change their number
     deadline = None if spec.deadline is None else spec.deadline - since
+    start_at = None if spec.start_at is None else max(spec.start_at - since, 0.0)
     return replace(
-        spec, after=after, elasticity=elasticity, deadline=deadline, queue_timeout_s=None, part=None
+        spec,
+        after=after,
+        elasticity=elasticity,
+        deadline=deadline,
+        start_at=start_at,
+        queue_timeout_s=None,
+        part=None,
+        trigger=NO_TRIGGER,
+        due_ms=None,  # what fired is submitted as it was
     )
 
 

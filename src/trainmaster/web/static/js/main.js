@@ -17,6 +17,8 @@ import { openOverview } from "./views/overview.js";
 import { openPolicies } from "./views/policies.js";
 import { openTask } from "./views/task.js";
 import { openTasks } from "./views/tasks.js";
+import { openTrigger } from "./views/trigger.js";
+import { openTriggers } from "./views/triggers.js";
 import { openWhatIf } from "./views/whatif.js";
 
 const search = document.getElementById("search");
@@ -63,6 +65,8 @@ route("/tasks", openTasks);
 route("/tasks/{task}", openTask);
 route("/tasks/{task}/{tab}", openTask);
 route("/nodes", openNodes);
+route("/triggers", openTriggers);
+route("/triggers/{trigger}", openTrigger);
 route("/forecast", openForecast);
 route("/policies", openPolicies);
 route("/alarms", openAlarms);

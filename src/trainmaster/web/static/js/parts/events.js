@@ -27,6 +27,12 @@ const SHAPES = {
   "node-suspect": "SUSPECT",
   "node-gone": "GONE",
   "node-draining": "DRAINING",
+  "trigger-created": "SUBMITTED",
+  "trigger-paused": "INTERRUPTED",
+  "trigger-resumed": "RUNNING",
+  "trigger-deleted": "CANCELLED",
+  "firing-skipped": "CANCELLED",
+  "firing-missed": "FAILED",
 };
 
 /** "task-stopping" → "stopping" */
@@ -37,6 +43,7 @@ export const eventSignal = (kind) => signal(SHAPES[kind] ?? "SUBMITTED");
 /** Who or what it is about. */
 export function subject(event, names = new Map()) {
   if (event.task) return h("a", { href: `/tasks/${event.task}` }, names.get(event.task) ?? event.task);
+  if (event.detail.trigger) return h("a", { href: `/triggers/${event.detail.trigger}` }, event.detail.name);
   return event.node ?? "service";
 }
 
