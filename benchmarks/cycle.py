@@ -4,8 +4,8 @@ Two situations: the *burst* that fills the empty cluster, and the *steady* state
 the freed room is filled. Reported per step: p50, p99, max in milliseconds of CPU
 (a step does nothing but compute, and shared machines would add their neighbours' time to a wall clock).
 With `--elastic`: that many elastic groups whose speeds are measured, on all nodes, under each allotment
-policy. Counted are the steps in which it decides: half of all have reported, a task ends, another comes,
-workers join.
+policy. Counted are the steps in which it decides: a tenth of all have reported since (every 10 s, at a
+decision a second), a task ends, another comes, workers join.
 Usage: python -m benchmarks.cycle [--queued 100000] [--nodes 1000] [--elastic 100 [--gpus 8] [--profile NAME]]
 """
 
@@ -179,7 +179,9 @@ def measure_elastic(
         live = list(state.elastic)
         if turn == 6:
             world.asked.clear()  # by now every task has been seen with several counts
-        world.step([world.report(task, 100.0 * turn) for task in world.rng.sample(live, len(live) // 2)])
+        world.step(
+            [world.report(task, 100.0 * turn) for task in world.rng.sample(live, max(len(live) // 10, 1))]
+        )
         count += 1
         world.step(world.end(world.rng.choice(live)))
         world.step([TaskSubmitted(TaskId(f"t-{count:07d}"), spec)])

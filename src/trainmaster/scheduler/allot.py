@@ -120,14 +120,15 @@ def _claims(change: Change, room: Room, running: Counter[str]) -> Iterator[Claim
         if task.spec.kind is TaskKind.FUNCTION:
             continue
         if task.id in state.active:
-            movable = _movable(change, task) or (suspends and task.spec.preemptible)
-            yield _claim(change, room, running, task, task.workers, movable)
+            settled = _movable(change, task)
+            movable = settled or (suspends and task.spec.preemptible)
+            yield _claim(change, room, running, task, task.workers, movable, settled)
         else:
-            yield _claim(change, room, running, task, state.restarting[task.id], False)
+            yield _claim(change, room, running, task, state.restarting[task.id], False, False)
     for task_id in state.ready.head(state.limits.claims):
         task = state.tasks[task_id]
         if task.spec.kind is not TaskKind.FUNCTION and task_id not in state.restarting:
-            yield _claim(change, room, running, task, 0, True)
+            yield _claim(change, room, running, task, 0, True, True)
 
 
 def _claim(
@@ -137,10 +138,12 @@ def _claim(
     task: Task,
     workers: int,
     movable: bool,
+    settled: bool,
 ) -> Claim:
+    """`settled`: it may have any count within its bounds; else it keeps the one it has, or rests."""
     spec, state = task.spec, change.state
     least, most = spec.min_workers, spec.max_workers
-    if workers and not (spec.elastic and _movable(change, task)):
+    if workers and not (spec.elastic and settled):
         least = most = workers
     if task.pinned is not None:
         least = most = task.pinned
@@ -188,7 +191,7 @@ def _coming_free(change: Change) -> Resources:
     for task in (*state.stopping.values(), *state.elastic.values()):
         leaving = task.group.leaving if task.group is not None else frozenset()
         for rank, run in state.runs[task.id].items():
-            if run.live and (run.stopping or rank in leaving):
+            if (run.stopping or rank in leaving) and run.live:
                 total += run.resources
     return total
 

@@ -152,12 +152,28 @@ class Room:
         if placement.by_node_alone:
             if not self._scores:
                 self._rescore = lambda view: (*placement.score(view, task, context), view.order)
-                self._scores = [self._rescore(view) for view in views]
+                self._scores = self._scored(placement, self._rescore)
             if guard is None:
                 return views[self._first(shape_of(task), fitting)]
             return views[min(fitting, key=self._scores.__getitem__)]
         score, at = min((placement.score(views[at], task, context), at) for at in fitting)
         return None if score[0] == math.inf else views[at]
+
+    def _scored(
+        self, placement: Placement, score: Callable[[NodeView], tuple[float, ...]]
+    ) -> list[tuple[float, ...]]:
+        """Of all nodes; a view that is still the one of an earlier cycle has its score of then."""
+        state = self._state
+        if state.scored_by is not placement:
+            state.scored_by, state.scores = placement, {}
+        scores = state.scores
+        found = []
+        for view in self.views:
+            known = scores.get(view.id)
+            if known is None or known[0] is not view:
+                known = scores[view.id] = (view, score(view))
+            found.append(known[1])
+        return found
 
     def _first(self, shape: tuple[object, ...], fitting: set[int]) -> int:
         """The one with the smallest score, at a cost that does not grow with their number: a task of many

@@ -19,7 +19,7 @@ from trainmaster.domain.run import Run
 from trainmaster.domain.task import Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.domain.workflow_run import WorkflowRun
-from trainmaster.policies.base import NodeView
+from trainmaster.policies.base import NodeView, Placement
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
 from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
@@ -41,7 +41,9 @@ class Limits:
     port_count: int = 12_000
     allotment_period_s: float = 10.0  # how often the worker counts of elastic tasks are looked at again
     claims: int = 64  # waiting tasks an allotment policy is shown
-    resize_cooldown_s: float = 5.0  # between two resizes of a group
+    resize_cooldown_s: float = (
+        2.0  # between two resizes of a group, each of which costs it 0.06 s of training
+    )
     restart_cooldown_s: float = 60.0  # between two resizes of a task that restarts for them
     group_pause_s: float = 0.3  # training a resize costs a group
     restart_pause_s: float = 10.0  # and a task that restarts for it, until it was measured
@@ -105,6 +107,8 @@ class State:
     views: dict[NodeId, NodeView] = field(default_factory=dict)  # what `room` made of a node; void on change
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
     holds: dict[object, int] = field(default_factory=dict)  # workers of a shape that empty nodes would hold
+    scores: dict[NodeId, tuple[NodeView, tuple[float, ...]]] = field(default_factory=dict)  # of these views
+    scored_by: Placement | None = None  # whose scores they are
     placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
     unfoldings: dict[WorkflowRunId, Unfolding] = field(default_factory=dict)  # the live workflow runs
     next_run_seq: int = 1
@@ -256,6 +260,7 @@ class Change:
         self.state.views.pop(node.id, None)
         self.state.able.clear()
         self.state.holds.clear()
+        self.state.scores.clear()
         self.state.placeable.clear()
         self.state.unsettled = self.state.allot_due = True
         return node

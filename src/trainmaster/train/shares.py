@@ -4,7 +4,9 @@ Every worker knows every worker's seconds of every step, as they travel with the
 same shares without another message. A worker takes t = a + b·n seconds for n samples. The fixed cost a is
 fitted to steps of different size (other shares, the smaller last batch of an epoch). The time per sample is
 the index of equations 1 and 2 of the coupled-scheduling paper on (t − a)/n: b = α·mean(last m) + β·current,
-and the current value while fewer are known. Shares make all finish at the same time.
+and the current value while fewer are known. Its sampling points are the looks at the shares, a few steps
+apart, each with the mean of the steps since the last: single steps scatter by more than shares should move.
+Shares make all finish at the same time.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-WINDOW = 5  # m
+WINDOW = 5  # m, in looks at the shares
 BETA = 0.3  # weight of the newest; α = 1 − β
-EVERY = WINDOW + 1  # steps from one look at the shares to the next
+EVERY = 6  # steps from one look to the next
 LEAST = 0.05  # of an equal share: nobody gets less, or it could never show that it became faster
 GAIN = 0.05  # shares change only if the step is expected to become shorter by so much
 FITTED = 60  # steps the fixed cost is fitted to
@@ -30,20 +32,30 @@ class Speed:
         self.fixed_s = 0.0
         self.sample_s = 0.0
         self._steps: deque[tuple[int, float]] = deque(maxlen=FITTED)
+        self._unseen = 0  # steps since the last fit
+        self._points: deque[tuple[int, int, float]] = deque(maxlen=WINDOW)  # steps, samples, seconds
 
     def add(self, count: int, spent_s: float) -> None:
         """Take in one step of `count` > 0 samples."""
         self._steps.append((count, spent_s))
+        self._unseen += 1
 
     def fit(self) -> None:
-        """Learn from the steps so far; there is one at least."""
-        *earlier, (count, spent_s) = list(self._steps)[-WINDOW - 1 :]
+        """Learn from the steps since the last fit, of which there is one at least."""
+        newest = list(self._steps)[-self._unseen :]
         self.fixed_s = fixed_cost(self._steps, self.fixed_s)
-        now = (spent_s - self.fixed_s) / count
-        if len(earlier) == WINDOW:
-            past = math.fsum((spent - self.fixed_s) / n for n, spent in earlier) / WINDOW
+        point = (len(newest), sum(n for n, _ in newest), math.fsum(spent for _, spent in newest))
+        now = self._each_s(point)
+        if len(self._points) == WINDOW:
+            past = math.fsum(map(self._each_s, self._points)) / WINDOW
             now = (1 - BETA) * past + BETA * now
         self.sample_s = now
+        self._points.append(point)
+        self._unseen = 0
+
+    def _each_s(self, point: tuple[int, int, float]) -> float:
+        steps, samples, seconds = point
+        return (seconds - steps * self.fixed_s) / samples
 
     def time_s(self, samples: float) -> float:
         return self.fixed_s + self.sample_s * samples

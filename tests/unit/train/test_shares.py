@@ -46,6 +46,11 @@ def test_little_differences_change_nothing() -> None:
     assert after(40, [1.0, 1.0], fixed=300.0, last=37, noise=0.04).weights == [0.5, 0.5]
 
 
+def test_steps_that_scatter_move_nothing() -> None:
+    for steps in range(60, 400, 20):
+        assert after(steps, [1.0, 1.0], noise=0.4).weights == pytest.approx([0.5, 0.5], abs=0.01)
+
+
 def test_the_slowest_keeps_a_minimum_and_the_rest_adds_up() -> None:
     weights = after(30, [1.0, 1.0, 1000.0]).weights
     assert weights[2] == pytest.approx(LEAST / 3, rel=0.1)

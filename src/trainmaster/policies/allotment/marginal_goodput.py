@@ -115,7 +115,5 @@ def grow(
             offer(at)
     while heap:
         _, at, step = heapq.heappop(heap)
-        if budget.give(served[at], step):
-            offer(at)
-        elif budget.spare(served[at]):
-            offer(at)  # room has become scarce: a smaller step may fit
+        budget.give(served[at], step)
+        offer(at)  # another, or a smaller step if room has become scarce meanwhile
