@@ -169,7 +169,6 @@ def worker() -> None:
     from trainmaster.train.examples import mnist
     from trainmaster.train.modes.local_sgd import LocalSgd
     from trainmaster.train.replica import Replica
-    from trainmaster.train.replica import Replica
 
     way, seed, folder = os.environ["WAY"], int(os.environ["SEED"]), Path(os.environ["FOLDER"])
     rank = int(os.environ["RANK"])

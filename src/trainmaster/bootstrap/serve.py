@@ -21,7 +21,6 @@ from trainmaster.bootstrap.config import Config
 from trainmaster.bootstrap.http import FolderUnusable, PortTaken, Ready
 from trainmaster.bootstrap.lock import FolderLock
 from trainmaster.bootstrap.options import service_options
-from trainmaster.bootstrap.replicas import replicated
 from trainmaster.bootstrap.weights import adopt
 from trainmaster.bus.memory import MemoryBus
 from trainmaster.domain.replica import Lease, Replica
@@ -57,6 +56,8 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     try:
         if config.replicated:
+            from trainmaster.bootstrap.replicas import replicated  # brings an HTTP client with it
+
             async with replicated(config, leave_running) as ready:
                 on_ready(ready)
                 await stop.wait()

@@ -12,8 +12,6 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
-import httpx2
-
 from trainmaster.alarms.channels.message import payload
 from trainmaster.domain.alarm import Send
 from trainmaster.domain.errors import ChannelRefused, ChannelUnreachable, InvalidChannel
@@ -37,6 +35,8 @@ async def send(settings: dict[str, str], message: Send, now: float, resolve: Res
 
     Raises AddressForbidden, ChannelUnreachable, ChannelRefused. The caller bounds the time.
     """
+    import httpx2  # here, since most services send nothing: it is felt in memory and at the start
+
     host, port, target = _parts(settings["url"])
     body, timestamp = payload(message), str(int(now))
     headers = {
