@@ -23,7 +23,7 @@ def wipe(connection: Connection) -> None:
     for table in schema.metadata.tables.values():
         if table is not schema.ledger:
             connection.execute(table.delete())
-    connection.execute(schema.ledger.update().values(version=0, event_seq=0, log_id=0, recent="[]"))
+    connection.execute(schema.ledger.update().values(version=0, event_seq=0, log_id=0, recent="[]", fence=0))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from trainmaster.domain.alarm import (
     Channel,
     ChannelKind,
     Condition,
+    Late,
     Notice,
     NoticeKind,
     Rule,
@@ -19,9 +20,12 @@ from trainmaster.domain.alarm import (
     SendState,
     Severity,
 )
+from trainmaster.domain.firing import Cause, Firing, FiringOutcome, Trigger
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.ids import RunId
+from trainmaster.domain.ids import RunId, TriggerId, UserName
 from trainmaster.domain.lifecycle import TaskState
+from trainmaster.domain.task import Task, TaskSpec
+from trainmaster.domain.trigger import Interval, Timing
 from trainmaster.ports import Batch, Metric
 from trainmaster.store import SqlStore
 
@@ -121,3 +125,28 @@ async def test_what_is_old_goes_and_what_is_open_stays(store: SqlStore) -> None:
     assert await store.alarms.expire(31.0, 10) == 0
     assert [a.id for a in await store.alarms.alarms(unresolved=False, limit=9)] == ["a-1"]
     assert [s.id for s in await store.alarms.sends(None, 9)] == ["m-2"]
+
+
+async def test_firings_that_began_late(store: SqlStore) -> None:
+    def started(seq: int, at: float | None) -> Task:
+        return replace(make_task(seq), first_started_at=at)
+
+    def fired(trigger: str, due_ms: int, task: Task, cause: Cause = Cause.SCHEDULE) -> Firing:
+        decided = due_ms / 1000
+        return Firing(TriggerId(trigger), due_ms, FiringOutcome.FIRED, decided, cause, task.id)
+
+    tasks = [started(1, 103.0), started(2, 100.5), started(3, None), started(4, 150.0)]
+    named = Trigger(
+        TriggerId("g-1"),
+        "nightly",
+        UserName("ada"),
+        Timing(Interval(60_000)),
+        TaskSpec("n", command=("true",)),
+    )
+    firings = [
+        fired("g-1", 100_000, tasks[0]), fired("g-1", 99_500, tasks[1]), fired("g-2", 90_000, tasks[2]),
+        fired("g-1", 20_000, tasks[3], Cause.BACKFILL), fired("g-3", 10_000, tasks[3]),
+    ]  # fmt: skip
+    await store.commit(Batch(new_tasks=tasks, triggers=[named], firings=firings))
+    late = await store.alarms.late(50.0, 120.0, 2.0)
+    assert late == (Late("g-2", 90.0, 30.0), Late("nightly", 100.0, 3.0))

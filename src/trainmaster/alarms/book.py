@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from trainmaster.domain.alarm import Alarm, AlarmBatch, Channel, Happened, Idle, Rule, Send
+from trainmaster.domain.alarm import Alarm, AlarmBatch, Channel, Happened, Idle, Late, Rule, Send
 from trainmaster.domain.cluster import Gauges
 
 
@@ -31,6 +31,8 @@ class Book(Protocol):
     async def waiting(self, before: float, now: float) -> tuple[Idle, ...]: ...
 
     async def silent(self, before: float) -> tuple[Idle, ...]: ...
+
+    async def late(self, since: float, now: float, more_than_s: float) -> tuple[Late, ...]: ...
 
     async def memory(self) -> tuple[int | None, str, list[Alarm], list[Send]]: ...
 

@@ -17,7 +17,7 @@ from trainmaster.alarms.rules.gather import Outbox
 from trainmaster.alarms.rules.occurrences import KINDS, Occurrence, occurrences
 from trainmaster.alarms.rules.standing import Look
 from trainmaster.alarms.rules.watch import Watches, evaluate
-from trainmaster.domain.alarm import STANDING, Alarm, AlarmBatch, Condition, Idle, Rule, Send
+from trainmaster.domain.alarm import STANDING, Alarm, AlarmBatch, Condition, Idle, Late, Rule, Send
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.ports import Clock
 
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 1.0  # between looks at the history
 LOOK_S = 5.0  # between looks at the present, and at rules and channels somebody else changed
+LATELY_S = 300.0  # firings that began late matter for so long
 _AT_ONCE = 5000  # lines of history in one evaluation
 _REST_S = 60.0  # a cursor that moved over nothing of interest is stored so often
 _RETRY_S = 1.0
@@ -148,9 +149,12 @@ class Watchman:
             waiting = await self._book.waiting(now - bound, now)
         if (bound := least.get(Condition.NO_PROGRESS)) is not None:
             silent = await self._book.silent(now - bound)
+        late: tuple[Late, ...] = ()
+        if (bound := least.get(Condition.FIRING_DELAY)) is not None:
+            late = await self._book.late(now - LATELY_S, now, bound)
         nodes = dict(await self._present.nodes()) if Condition.NODE_PRESSURE in least else {}
         needed = await self._present.needed() if Condition.OVER_CAPACITY in least else None
-        return Look(now, waiting, silent, nodes, needed)
+        return Look(now, waiting, silent, late, nodes, needed)
 
     async def _rest(self) -> None:
         try:

@@ -13,6 +13,7 @@ from trainmaster.api import (
     forecast,
     logs,
     problems,
+    services,
     tasks,
     triggers,
     whatif,
@@ -25,8 +26,18 @@ from trainmaster.domain.task import LOCAL_USER
 from trainmaster.service.service import Service
 
 
-def make_app(service: Service, desk: Desk, *, auth: bool = True, anonymous: UserName = LOCAL_USER) -> FastAPI:
-    """`auth=False` lets everybody do everything as `anonymous`: only for tests and closed machines."""
+def make_app(
+    service: Service,
+    desk: Desk,
+    registry: services.Registry,
+    *,
+    auth: bool = True,
+    anonymous: UserName = LOCAL_USER,
+) -> FastAPI:
+    """`auth=False` lets everybody do everything as `anonymous`: only for tests and closed machines.
+
+    `app.state.service` may be replaced at any time: every request asks for it anew.
+    """
     app = FastAPI(
         title="Trainmaster",
         version=__version__,
@@ -37,6 +48,7 @@ def make_app(service: Service, desk: Desk, *, auth: bool = True, anonymous: User
     )
     app.state.service = service
     app.state.desk = desk
+    app.state.registry = registry
     app.state.auth = auth
     app.state.anonymous = anonymous
     problems.install(app)
@@ -47,6 +59,7 @@ def make_app(service: Service, desk: Desk, *, auth: bool = True, anonymous: User
     app.include_router(forecast.router)
     app.include_router(triggers.router)
     app.include_router(alarms.router)
+    app.include_router(services.router)
     app.include_router(workflows.router)
     app.include_router(whatif.router)
     app.state.replays = whatif.Replays()

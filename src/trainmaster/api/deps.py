@@ -26,11 +26,11 @@ def token_of(request: Request) -> str | None:
     return request.cookies.get(COOKIE)
 
 
-def person_of(request: Request) -> Person:
+async def person_of(request: Request) -> Person:
     service = service_of(request)
     if not request.app.state.auth:
         return Person(request.app.state.anonymous, Role.ADMIN, "")
-    return service.access.person(token_of(request))
+    return await service.access.recognise(token_of(request))
 
 
 def submitter(person: Annotated[Person, Depends(person_of)]) -> Person:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
+from trainmaster.alarms.book import Book, Present
 from trainmaster.alarms.channels.addresses import networks
 from trainmaster.alarms.channels.carrier import Carrier
 from trainmaster.alarms.courier import Courier
@@ -14,8 +17,10 @@ from trainmaster.alarms.watchman import Watchman
 from trainmaster.bootstrap.config import Config
 from trainmaster.domain.cluster import Gauges, NodeState
 from trainmaster.domain.units import parse_duration
+from trainmaster.ports import Clock
 from trainmaster.service.service import Service
-from trainmaster.store.store import SqlStore
+from trainmaster.store.replicas import SqlReplicas
+from trainmaster.store.rows import gauges_of
 
 
 class Alarms:
@@ -38,16 +43,19 @@ class Alarms:
         await self._courier.close()
 
 
-def make_alarms(config: Config, store: SqlStore, service: Service) -> Alarms:
+def make_alarms(config: Config, book: Book, present: Present, clock: Clock) -> Alarms:
     carrier, outbox = Carrier(networks(config.alarm_networks)), Outbox()
-    courier = Courier(store.alarms, carrier, service.clock, outbox)
-    watchman = Watchman(
-        store.alarms, _Here(service), service.clock, courier, outbox, parse_duration(config.keep_events)
-    )
-    return Alarms(Desk(store.alarms, carrier, service.clock, watchman.changed), watchman, courier)
+    courier = Courier(book, carrier, clock, outbox)
+    watchman = Watchman(book, present, clock, courier, outbox, parse_duration(config.keep_events))
+    return Alarms(Desk(book, carrier, clock, watchman.changed), watchman, courier)
 
 
-class _Here:
+def make_desk(config: Config, book: Book, clock: Clock) -> Desk:
+    """Where another process evaluates the rules; it reads them anew every few seconds."""
+    return Desk(book, Carrier(networks(config.alarm_networks)), clock)
+
+
+class Here:
     """The present of the service in this process."""
 
     def __init__(self, service: Service) -> None:
@@ -62,3 +70,27 @@ class _Here:
             return None
         coming = outlook.coming[0]
         return (coming.tasks if coming.upper is None else coming.upper) / (outlook.capacity * nodes)
+
+
+class Elsewhere:
+    """The present as the leader last told the registry."""
+
+    def __init__(self, replicas: SqlReplicas) -> None:
+        self._replicas = replicas
+
+    async def nodes(self) -> Mapping[str, Gauges]:
+        return {name: gauges_of(told) for name, told in (await self._told()).get("nodes", {}).items()}
+
+    async def needed(self) -> float | None:
+        needed = (await self._told()).get("needed")
+        return None if needed is None else float(needed)
+
+    async def _told(self) -> dict[str, Any]:
+        telling = [one for one in await self._replicas.all() if "nodes" in one.detail]
+        return max(telling, key=lambda one: one.beat_at).detail if telling else {}
+
+
+async def tell(present: Present) -> dict[str, Any]:
+    """What `Elsewhere` reads."""
+    nodes = {name: asdict(gauges) for name, gauges in (await present.nodes()).items()}
+    return {"nodes": nodes, "needed": await present.needed()}

@@ -9,10 +9,18 @@ from dataclasses import fields
 from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from trainmaster.domain.errors import InvalidTask, TrainmasterError, UnknownPolicy
@@ -25,6 +33,7 @@ ModelName = Literal[
     "auto", "mean", "stack", "ridge", "weekly_median", "theta", "smoothing", "seasonal_naive", "persistence",
     "lsp", "gru", "arima",
 ]  # fmt: skip
+RoleName = Literal["api", "scheduler", "processor", "alarm"]
 
 
 class BadConfig(TrainmasterError):
@@ -128,6 +137,11 @@ class Config(BaseSettings):
     cores: float = Field(0, ge=0, description="cores to offer; 0 for all of the machine")
     memory_share: float = Field(0.9, gt=0, le=1, description="part of the machine's memory to offer")
     lanes: int = Field(2, ge=0, le=64, description="warm lanes per node for function tasks")
+    roles: list[RoleName] = Field(
+        ["api", "scheduler", "processor", "alarm"],
+        min_length=1,
+        description="what this process does; all but one need a database server",
+    )
     profile: str = Field("default", description="policies of a new data folder")
     profiles: dict[str, ProfileConfig] = Field({}, description="further sets of policies, by name")
     forecast: ForecastConfig = Field(
@@ -184,6 +198,19 @@ class Config(BaseSettings):
         """Those that come with the product, and the configured ones, which win."""
         own = {name: Profile(name, **profile.model_dump()) for name, profile in self.profiles.items()}
         return {**PROFILES, **own}
+
+    @model_validator(mode="after")
+    def _alone(self) -> Config:
+        if not self.replicated and set(self.roles) != set(get_args(RoleName)):
+            raise ValueError(
+                "roles: SQLite is for one process that has all of them; name a server with database"
+            )
+        return self
+
+    @property
+    def replicated(self) -> bool:
+        """Several processes may share the database."""
+        return not self.database_url.startswith("sqlite")
 
     @property
     def database_url(self) -> str:

@@ -41,10 +41,12 @@ COMMANDS: dict[str, Entry] = {
     "alarm": Entry("trainmaster.cli.alarm:app", "What is wrong, and who is told.", _CLUSTER),
     "token": Entry("trainmaster.cli.token:app", "Who has access.", _CLUSTER),
     "up": Entry("trainmaster.cli.up:up", "Start the service on this machine.", _SERVICE),
+    "services": Entry("trainmaster.cli.services:services", "Who serves: roles, leader, beats.", _SERVICE),
     "down": Entry("trainmaster.cli.down:down", "Stop the service of this machine.", _SERVICE),
     "doctor": Entry("trainmaster.cli.doctor:doctor", "Check this machine and say what to mend.", _SERVICE),
     "demo": Entry("trainmaster.cli.demo:demo", "Watch small networks train, wait and yield.", _SERVICE),
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
+    "policy": Entry("trainmaster.cli.policy:app", "Policies that are trained: train, choose.", _TOOLS),
     "trigger": Entry(
         "trainmaster.cli.trigger:app", "Tasks that start by the clock, again and again.", _TASKS
     ),

@@ -38,6 +38,14 @@ def up(
     database: Annotated[
         str | None, typer.Option(help="URL; default: SQLite in the data folder.", rich_help_panel=_WHERE)
     ] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="api,scheduler,processor,alarm",
+            help="What this process does; default: all of it. Others need a database server.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
     nodes: Annotated[
         int | None, typer.Option(help="Logical nodes to divide this machine into.", rich_help_panel=_NODES)
     ] = None,
@@ -67,6 +75,7 @@ def up(
         "host": host,
         "port": port,
         "database": database,
+        "roles": None if roles is None else [role.strip() for role in roles.split(",")],
         "nodes": nodes,
         "shares": None if shares is None else _shares(shares),
         "cores": cores,
@@ -132,11 +141,15 @@ def _greeting(ready: Ready, kill_tasks: bool) -> str:
     from trainmaster import __version__
     from trainmaster.cli.output import counted
 
+    if not ready.url:
+        return f"Trainmaster {__version__} is up; it answers nobody itself (trainmaster services shows it)"
     nodes = ready.service.nodes()
     offered = ", ".join(
         f"{node.id} ({node.capacity.describe().partition(', a place')[0]})" for node in nodes[:4]
     )
-    if len({node.capacity for node in nodes}) == 1 and len(nodes) > 1:
+    if not nodes:
+        offered = "join as soon as their host is up"
+    elif len({node.capacity for node in nodes}) == 1 and len(nodes) > 1:
         each = nodes[0].capacity.describe().partition(", a place")[0]
         offered = f"{len(nodes)} logical nodes with {each} each"
     elif len(nodes) > 4:

@@ -264,6 +264,10 @@ class AsyncClient(AsyncWorkflowMethods):
     async def revoke_token(self, token: str) -> None:
         await self._send(calls.revoke_token(token))
 
+    async def services(self) -> types.Services:
+        """The processes of the service, their roles and beats, who leads, and the agents."""
+        return await self._send(calls.services())
+
     async def overview(self) -> types.Overview:
         return await self._send(calls.overview())
 

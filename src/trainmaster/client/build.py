@@ -19,6 +19,7 @@ _NESTED: dict[type, dict[str, type]] = {
     types.Node: {"gauges": types.Gauges},
     types.Outlook: {"fit": types.Fit, "history": types.PastInterval, "coming": types.ComingInterval},
     types.Forecast: {"knobs": types.SizingKnobs, "outlook": types.Outlook, "track": types.Sized},
+    types.Services: {"replicas": types.Replica, "agents": types.Agent},
     types.AlarmPage: {"alarms": types.Alarm},
     types.Send: {"notices": types.Notice},
     types.WhatIfColumn: {"wait_s": types.Times, "jct_s": types.Times},

@@ -268,6 +268,10 @@ def workflow_stage(run: str, stage: str, after: int, limit: int) -> Call[flows.S
     return Call("GET", path, _one(flows.StageDetail), _params(after=after, limit=limit))
 
 
+def workflow_plan(run: str) -> Call[flows.PlanReport]:
+    return Call("GET", f"/v1/workflow-runs/{_part(run)}/plan", _one(flows.PlanReport))
+
+
 # --- the cluster -----------------------------------------------------------------------------------------
 
 
@@ -310,6 +314,10 @@ def forecast(rows: int) -> Call[types.Forecast]:
 
 def set_forecast(knobs: Mapping[str, Any]) -> Call[types.Forecast]:
     return Call("PUT", "/v1/forecast", _one(types.Forecast), json=dict(knobs))
+
+
+def services() -> Call[types.Services]:
+    return Call("GET", "/v1/services", _one(types.Services))
 
 
 def alarms(all: bool, limit: int, before: str | None) -> Call[types.AlarmPage]:

@@ -262,6 +262,10 @@ class Client(WorkflowMethods):
     def revoke_token(self, token: str) -> None:
         self._send(calls.revoke_token(token))
 
+    def services(self) -> types.Services:
+        """The processes of the service, their roles and beats, who leads, and the agents."""
+        return self._send(calls.services())
+
     def overview(self) -> types.Overview:
         return self._send(calls.overview())
 

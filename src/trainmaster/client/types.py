@@ -75,6 +75,8 @@ class Task:
     start_at: float | None = None
     trigger: str | None = None
     due: float | None = None
+    workflow_run: str | None = None
+    stage: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -565,3 +567,34 @@ class Send:
     error: str
     notices: list[Notice]
     more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A process of the service. `leads`: roles that only one may have, and it has."""
+
+    id: str
+    host: str
+    pid: int
+    roles: list[str]
+    leads: list[str]
+    url: str
+    started_at: float
+    beat_age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    node: str
+    state: str
+    beat_age_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The registry. `leader`: the replica that schedules; `token` rises each time another does."""
+
+    leader: str | None
+    token: int
+    replicas: list[Replica]
+    agents: list[Agent]

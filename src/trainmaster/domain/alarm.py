@@ -17,10 +17,10 @@ class Condition(StrEnum):
     TASK_FAILED = "task-failed"
     RETRIES_USED_UP = "retries-used-up"  # a task that had more than one attempt failed for good
     TIMEOUT = "timeout"  # an attempt ran longer than its timeout
-    FIRING_DELAY = "firing-delay"  # a firing came more than `limit` seconds after it was due
     FIRING_MISSED = "firing-missed"
     NODE_LOST = "node-lost"  # silent or gone; over once it is back
     NO_SUCCESS = "no-success"  # none of the tasks succeeded for `limit` seconds
+    FIRING_DELAY = "firing-delay"  # lately something began more than `limit` seconds after it was due
     QUEUE_WAIT = "queue-wait"  # a task has waited for a start for more than `limit` seconds
     NO_PROGRESS = "no-progress"  # a running task reported none for `limit` seconds
     NODE_PRESSURE = "node-pressure"  # a node's `resource` is used above `limit`, 0..1
@@ -28,8 +28,11 @@ class Condition(StrEnum):
 
 
 STANDING = frozenset(
-    {Condition.QUEUE_WAIT, Condition.NO_PROGRESS, Condition.NODE_PRESSURE, Condition.OVER_CAPACITY}
-)
+    {
+        Condition.FIRING_DELAY, Condition.QUEUE_WAIT, Condition.NO_PROGRESS, Condition.NODE_PRESSURE,
+        Condition.OVER_CAPACITY,
+    }
+)  # fmt: skip
 FIRINGS = frozenset({Condition.FIRING_DELAY, Condition.FIRING_MISSED})
 OF_NODES = frozenset({Condition.NODE_LOST, Condition.NODE_PRESSURE, Condition.OVER_CAPACITY})
 # Limits that hold where a rule names none.
@@ -298,6 +301,15 @@ class Idle:
     name: str
     user: str
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What a trigger started, or has not yet, and how long after it was due. Times in seconds."""
+
+    trigger: str
+    due: float
+    late_s: float
 
 
 @dataclass(slots=True)

@@ -131,6 +131,22 @@ class StoreRefused(TrainmasterError):
     remedy = "report this with the service's log; nothing of the refused change was stored"
 
 
+class Deposed(TrainmasterError):
+    """Another process leads now. Nothing of the refused change was stored."""
+
+    code = "deposed"
+    status = 503
+    remedy = "try again with the same idempotency key: the new leader answers"
+
+
+class NoLeader(TrainmasterError):
+    """No process leads at the moment, and this request cannot wait for one."""
+
+    code = "no-leader"
+    status = 503
+    remedy = "try again in a few seconds; submissions are accepted meanwhile"
+
+
 class InvalidStoreUrl(TrainmasterError):
     """The address of the database cannot be used."""
 

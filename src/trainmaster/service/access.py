@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 
-from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.errors import StoreFull, StoreUnavailable, TrainmasterError
 from trainmaster.domain.ids import UserName
 from trainmaster.ports import Clock, Store, TokenRow
+
+_RELOAD_S = 0.2  # between looks because of a token nobody knows
 
 
 class Role(IntEnum):
@@ -73,8 +76,10 @@ class Access:
         self._store = store
         self._clock = clock
         self._by_digest: dict[str, TokenRow] = {}
+        self._loaded_at = 0.0
 
     async def load(self) -> None:
+        self._loaded_at = self._clock.now()
         self._by_digest = {row.digest: row for row in await self._store.tokens()}
 
     async def issue(
@@ -106,6 +111,20 @@ class Access:
 
     def rows(self) -> list[TokenRow]:
         return sorted(self._by_digest.values(), key=lambda row: row.created_at)
+
+    async def recognise(self, token: str | None) -> Person:
+        """As `person`, but looks once more at what is stored: another process may have made the token.
+
+        Raises Unauthenticated.
+        """
+        try:
+            return self.person(token)
+        except Unauthenticated:
+            if not token or self._clock.now() - self._loaded_at < _RELOAD_S:
+                raise
+        with contextlib.suppress(StoreUnavailable, StoreFull):
+            await self.load()
+        return self.person(token)
 
     def person(self, token: str | None) -> Person:
         """Raises Unauthenticated."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from trainmaster.domain.commands import Command
-from trainmaster.domain.errors import StoreFull, StoreUnavailable, TrainmasterError
+from trainmaster.domain.errors import Deposed, StoreFull, StoreUnavailable, TrainmasterError
 from trainmaster.domain.events import Event
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.run import LogChunk
@@ -91,11 +91,21 @@ class Loop:
         return entry.done
 
     async def run(self) -> None:
+        """Raises Deposed once another process leads; what was asked meanwhile is answered with it, too."""
         outcome = Outcome(again=True)
-        while True:
-            await self._rest(outcome)
-            entries = self._take()
-            outcome = await self._turn(entries)
+        entries: list[Entry] = []
+        try:
+            while True:
+                await self._rest(outcome)
+                entries = self._take()
+                outcome = await self._turn(entries)
+        except Deposed as error:
+            self.trouble, self._trouble_since = error, 0.0
+            for entry in [*entries, *self._inbox]:
+                if not entry.done.done():
+                    entry.done.set_exception(error)
+                    entry.done.exception()  # whoever asked may be gone
+            raise
 
     async def _rest(self, last: Outcome) -> None:
         """Until there is news or a timer is due."""

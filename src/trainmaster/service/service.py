@@ -133,6 +133,7 @@ class Service:
         """`leave_running`: tasks go on and are adopted at the next start; else their workers are killed."""
         await self.engine.close(leave_running)
         await self.dispatch.close()
+        await self.workflows.close()
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)
@@ -156,7 +157,7 @@ class Service:
         Raises InvalidTask, Unplaceable, QuotaExceeded, IdempotencyConflict, StoreUnavailable, StoreFull.
         """
         spec = self._checked(spec)
-        await self._know_dependencies(spec.after)
+        await self.know(spec.after)
         if key is None:
             new = task_id(secrets.randbits(64))
             await self._one(TaskSubmitted(new, spec))
@@ -184,7 +185,7 @@ class Service:
             try:
                 checked = self._checked(spec)
                 if checked.after:
-                    await self._know_dependencies(checked.after)
+                    await self.know(checked.after)
             except TrainmasterError as error:
                 answers.append(error)
                 continue
@@ -317,7 +318,7 @@ class Service:
             return replace(spec, resources=replace(spec.resources, lanes=1))
         return spec
 
-    async def _know_dependencies(self, after: Sequence[TaskId]) -> None:
+    async def know(self, after: Sequence[TaskId]) -> None:
         """The scheduler holds live tasks only; tell it about ended ones that somebody depends on."""
         for dependency in after:
             if dependency not in self.state.tasks and dependency not in self.state.ended:

@@ -15,16 +15,19 @@ from trainmaster.domain.alarm import (
     ChannelKind,
     Happened,
     Idle,
+    Late,
     Notice,
     Rule,
     Send,
     SendState,
     Severity,
 )
+from trainmaster.domain.errors import Deposed
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import TaskKind
 from trainmaster.store import rows, schema
 from trainmaster.store.database import Database
+from trainmaster.store.leases import ALARM
 
 CURSOR, WATCHES = "alarm-cursor", "alarm-watches"  # names of settings
 _SHARE = 500  # ids in one statement
@@ -33,10 +36,19 @@ _WAITING = (TaskState.QUEUED.value, TaskState.INTERRUPTED.value)
 
 
 class SqlAlarms:
-    """What `alarms` keeps. Raises the errors of the store."""
+    """What `alarms` keeps. Raises the errors of the store.
 
-    def __init__(self, database: Database) -> None:
+    `token`: of the lease under which rules are evaluated; evaluations and messages of an older one are
+    refused with Deposed. None where nobody else evaluates.
+    """
+
+    def __init__(self, database: Database, token: int | None = None) -> None:
         self._database = database
+        self._token = token
+
+    def under(self, token: int) -> SqlAlarms:
+        """The same, as the holder of the lease."""
+        return SqlAlarms(self._database, token)
 
     # --- rules and channels --------------------------------------------------------------------------------
 
@@ -150,6 +162,22 @@ class SqlAlarms:
 
         return await self._database.read(work)
 
+    async def late(self, since: float, now: float, more_than_s: float) -> tuple[Late, ...]:
+        """Firings decided on since a time whose task began, or has not yet, so much after it was due."""
+        f, t, r = schema.firing.c, schema.task.c, schema.time_trigger.c
+        late_s = func.coalesce(t.first_started_at, t.ended_at, now) - f.due_ms / 1000.0
+        query = (
+            select(func.coalesce(r.name, f.trigger_id), f.due_ms / 1000.0, late_s)
+            .join(schema.task, t.id == f.task)
+            .outerjoin(schema.time_trigger, r.id == f.trigger_id)
+            .where(f.decided_at >= since, f.cause == "schedule", late_s > more_than_s)
+            .order_by(late_s.desc(), f.trigger_id, f.due_ms)
+            .limit(_IDLE)
+        )
+        return await self._database.read(
+            lambda c: tuple(Late(name, float(due), float(late)) for name, due, late in c.execute(query))
+        )
+
     # --- alarms --------------------------------------------------------------------------------------------
 
     async def memory(self) -> tuple[int | None, str, list[Alarm], list[Send]]:
@@ -175,6 +203,7 @@ class SqlAlarms:
         """Store an evaluation: all of it, or nothing."""
 
         def work(connection: Connection) -> None:
+            self._check(connection)
             settings = [
                 {"name": CURSOR, "value": str(batch.cursor)},
                 {"name": WATCHES, "value": batch.watches},
@@ -186,7 +215,20 @@ class SqlAlarms:
         await self._database.write(work)
 
     async def put_send(self, send: Send) -> None:
-        await self._database.write(lambda c: _put(c, schema.alarm_send, "id", [_send_row(send)]))
+        def work(connection: Connection) -> None:
+            self._check(connection)
+            _put(connection, schema.alarm_send, "id", [_send_row(send)])
+
+        await self._database.write(work)
+
+    def _check(self, connection: Connection) -> None:
+        """Raise Deposed, unless the lease is still ours until this transaction ends."""
+        if self._token is None:
+            return
+        query = select(schema.lease.c.token).where(schema.lease.c.name == ALARM).with_for_update()
+        latest = connection.execute(query).scalar()
+        if latest != self._token:
+            raise Deposed("another process evaluates the rules now", token=self._token, latest=latest)
 
     async def acknowledged(self) -> frozenset[str]:
         """Ids of open alarms somebody takes care of."""

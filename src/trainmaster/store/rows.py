@@ -311,21 +311,26 @@ def node_row(node: Node) -> Row:
 _GAUGES = tuple(Gauges.__dataclass_fields__)
 
 
+def gauges_of(told: Mapping[str, Any]) -> Gauges:
+    """From JSON, whose unknown names are left out."""
+    measured = {name: value for name, value in told.items() if name in _GAUGES}
+    for name in ("gpu", "gpu_memory"):
+        measured[name] = tuple(measured.get(name, ()))
+    return Gauges(**measured)
+
+
 def node_of(row: Sequence[Any]) -> Node:
     (
         node_id, status, address, cpu_m, memory, gpus, lanes, labels, gauges, index, seen_at, joined_at,
         containers, incarnation,
     ) = row  # fmt: skip
-    measured = {name: value for name, value in _decode(gauges).items() if name in _GAUGES}
-    for name in ("gpu", "gpu_memory"):
-        measured[name] = tuple(measured.get(name, ()))
     return Node(
         id=NodeId(node_id),
         capacity=Resources(cpu_m, memory, gpus, lanes),
         labels=tuple((name, value) for name, value in _decode(labels)),
         address=address,
         state=NodeState(status),
-        gauges=Gauges(**measured),
+        gauges=gauges_of(_decode(gauges)),
         index=index,
         seen_at=seen_at,
         joined_at=joined_at,

@@ -59,6 +59,7 @@ ledger = Table(
     Column("event_seq", BigInteger, nullable=False),  # of the last record
     Column("log_id", BigInteger, nullable=False),  # of the last log row
     Column("recent", LongText, nullable=False),  # JSON: [batch id, its last record] of the latest batches
+    Column("fence", BigInteger, nullable=False, server_default="0"),  # token of the leader that may commit
     **OPTIONS,
 )
 
@@ -315,6 +316,7 @@ workflow_run = Table(
     Column("created_at", Double, nullable=False),
     Column("ended_at", Double),
     Column("round", Integer, nullable=False),
+    Column("since", LongText, nullable=False),  # JSON list: of each stage the first round whose parts count
     Column("depth", Integer, nullable=False),
     Column("parent_run", String(NAME)),
     Column("parent", LongText),  # JSON list: stage, key, round, index, total
@@ -413,5 +415,43 @@ alarm_send = Table(
     Column("error", LongText, nullable=False),
     Index("alarm_send_status", "status", "due_at"),
     Index("alarm_send_created", "created_at", "id"),
+    **OPTIONS,
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(NAME), primary_key=True),
+    Column("holder", String(NAME), nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("until_at", Double, nullable=False),  # by this database's clock
+    **OPTIONS,
+)
+
+replica = Table(
+    "replica",
+    metadata,
+    Column("id", String(NAME), primary_key=True),
+    Column("host", String(KEY), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("roles", LongText, nullable=False),  # JSON list
+    Column("url", LongText, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("beat_at", Double, nullable=False),  # by this database's clock
+    Column("detail", LongText, nullable=False),  # JSON object
+    **OPTIONS,
+)
+
+# Submissions accepted while nobody led; the next leader makes tasks of them.
+letter = Table(
+    "letter",
+    metadata,
+    Column("task", TaskKey, primary_key=True),
+    Column("name", String(KEY)),  # idempotency key
+    Column("digest", String(KEY), nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("spec", LongText, nullable=False),  # JSON
+    Column("refusal", LongText),  # JSON, of one that can be no task
+    Index("letter_name", "name", unique=True),
     **OPTIONS,
 )

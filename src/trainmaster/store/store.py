@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import RunId, TaskId, TriggerId, UserName, WorkflowRunId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
@@ -37,6 +37,7 @@ from trainmaster.store import (
 )
 from trainmaster.store.alarms import SqlAlarms
 from trainmaster.store.engine import connect
+from trainmaster.store.replicas import SqlReplicas
 from trainmaster.store.writer import Writer
 
 # Ended tasks remembered to have their whole log stored.
@@ -58,6 +59,7 @@ class SqlStore:
         self._writer = Writer(self._database.dialect)
         self._complete: dict[TaskId, None] = {}
         self.alarms = SqlAlarms(self._database)
+        self.replicas = SqlReplicas(self._database)
 
     async def open(self) -> None:
         """Connect, and migrate to the newest schema."""
@@ -66,6 +68,10 @@ class SqlStore:
 
     async def close(self) -> None:
         await self._database.close()
+
+    def lead(self, token: int) -> None:
+        """From now on `commit` raises Deposed once another leader has taken the scheduler's lease."""
+        self._writer.token = token
 
     async def commit(self, batch: Batch) -> int:
         """Store the whole batch or nothing, durably. Returns the sequence number of its last record.
@@ -167,6 +173,9 @@ class SqlStore:
 
     async def parts(self, run: WorkflowRunId, stage: str | None = None) -> list[PartEnd]:
         return await self._database.read(lambda c: workflows.parts(c, [run], stage)[run])
+
+    async def places(self, run: WorkflowRunId) -> dict[TaskId, NodeId]:
+        return await self._database.read(lambda c: workflows.places(c, run))
 
     async def durations(self, workflow: str, runs: int) -> dict[str, tuple[float, int]]:
         return await self._database.read(lambda c: workflows.durations(c, workflow, runs))

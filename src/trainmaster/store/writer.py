@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect
 
-from trainmaster.domain.errors import StoreUnavailable
+from trainmaster.domain.errors import Deposed, StoreUnavailable
 from trainmaster.domain.run import LogChunk, Stream
 from trainmaster.ports import Batch
 from trainmaster.store import rows, schema, workflows
@@ -63,7 +63,8 @@ class Writer:
         self._firings = make.upsert(schema.firing)
         self._ledger = make.update(schema.ledger, ("version", "event_seq", "log_id", "recent"))
         lock = "" if make.kind == "sqlite" else " FOR UPDATE"
-        self._lock = f"SELECT version, event_seq, log_id, recent FROM ledger WHERE id = 1{lock}"
+        self._lock = f"SELECT version, event_seq, log_id, recent, fence FROM ledger WHERE id = 1{lock}"
+        self.token: int | None = None  # of the lease this writer commits under; None: nobody else writes
         self._mark = {"sqlite": "?", "mysql": "%s"}.get(make.kind, "$")
         self._cache: dict[StreamKey, StreamState] = {}
         self._cached_version = -1
@@ -73,7 +74,10 @@ class Writer:
         ledger = connection.exec_driver_sql(self._lock).one_or_none()
         if ledger is None:
             raise StoreUnavailable("the database has no tables yet", remedy="open the store first")
-        version, seq, log_id, recent_text = ledger
+        version, seq, log_id, recent_text, fence = ledger
+        if self.token is not None and fence != self.token:
+            # Within the transaction, whose lock on this row whoever takes the lease needs, too.
+            raise Deposed(f"leader {fence} has followed leader {self.token}", token=self.token, latest=fence)
         recent: list[list[Any]] = json.loads(recent_text)
         if batch.id:
             for known, its_seq in recent:

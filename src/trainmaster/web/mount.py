@@ -18,8 +18,9 @@ from trainmaster.web.guard import CookieGuard
 
 # Every address the page has. The frame is the same; its modules read the address and draw the view.
 VIEWS = (
-    "/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/nodes", "/triggers",
-    "/triggers/{trigger}", "/forecast", "/policies", "/policies/whatif", "/alarms",
+    "/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/workflows", "/workflows/{workflow}",
+    "/workflows/{workflow}/{run}", "/nodes", "/triggers", "/triggers/{trigger}", "/forecast", "/policies",
+    "/policies/whatif", "/alarms",
 )  # fmt: skip
 
 _HEADERS = {
@@ -32,8 +33,13 @@ _HEADERS = {
 }
 
 
-def mount(app: FastAPI, service: Service) -> None:
-    """Add the page, its login and its assets to `app`."""
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def mount(app: FastAPI) -> None:
+    """Add the page, its login and its assets to `app`, whose present service it asks."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(),
@@ -56,13 +62,13 @@ def mount(app: FastAPI, service: Service) -> None:
         token = request.query_params.get("t")
         if token is not None and app.state.auth:
             return _enter(request, token)
-        person = visitor(request, service)
+        person = visitor(request, service_of(request))
         return frame(person) if person is not None else page("login.html", 401, trouble="")
 
     def _enter(request: Request, token: str) -> Response:
         """Exchange the token in the address for the cookie, and take it out of the address."""
         try:
-            service.access.person(token)
+            service_of(request).access.person(token)
         except Unauthenticated as error:
             return page("login.html", 401, trouble=error.message)
         response = RedirectResponse(request.url.path, 303, headers=_HEADERS)
@@ -74,7 +80,7 @@ def mount(app: FastAPI, service: Service) -> None:
 
     @app.post("/login", include_in_schema=False)
     async def login(request: Request, token: Annotated[str, Body(embed=True, max_length=500)]) -> Response:
-        service.access.person(token.strip())
+        service_of(request).access.person(token.strip())
         response = JSONResponse({"ok": True}, headers=_HEADERS)
         remember(request, response, token.strip())
         return response

@@ -10,7 +10,17 @@ from trainmaster.alarms.memory import from_json, to_json
 from trainmaster.alarms.rules.occurrences import OTHERS, Occurrence, occurrences
 from trainmaster.alarms.rules.standing import Look
 from trainmaster.alarms.rules.watch import MOST_GROUPS, Verdict, Watches, evaluate
-from trainmaster.domain.alarm import Alarm, AlarmState, Condition, Grouping, Happened, Idle, Rule, validate
+from trainmaster.domain.alarm import (
+    Alarm,
+    AlarmState,
+    Condition,
+    Grouping,
+    Happened,
+    Idle,
+    Late,
+    Rule,
+    validate,
+)
 from trainmaster.domain.cluster import Gauges
 from trainmaster.domain.errors import InvalidAlarmRule
 from trainmaster.domain.history import Record, RecordKind
@@ -161,6 +171,24 @@ def test_what_waits_and_what_makes_no_progress() -> None:
     assert rules.at(100, look=Look(100, waiting=waiting)) == ["opened 2"]
     assert rules.open[0].text.startswith("older (t-2) has waited for a start for 2 min 30 s; 1 more")
     assert rules.at(101, look=Look(101, silent=waiting[:1])) == ["resolved 2", "opened 1"]
+
+
+def test_triggers_that_fire_late_or_not_at_all() -> None:
+    missed = Record(
+        5.0, RecordKind.FIRING_MISSED, reason="nobody was there", detail={"trigger": "g-1", "name": "nightly"}
+    )
+    rules = Rules(
+        rule(Condition.FIRING_MISSED, tasks="night*", group=Grouping.TRIGGER),
+        replace(rule(Condition.FIRING_DELAY, limit=2), name="late"),
+    )
+    assert rules.at(5, *occurrences(Happened(missed))) == ["opened 1"]
+    late = (Late("hourly", 0.0, 1.5), Late("nightly", 0.0, 3.0), Late("weekly", 0.0, 2.5))
+    assert rules.at(6, look=Look(6, late=late)) == ["opened 2"]
+    assert sorted(alarm.text for alarm in rules.open) == [
+        "nightly began 3.0 s late; 1 more",
+        "nightly was missed: nobody was there",
+    ]
+    assert rules.at(7, look=Look(7)) == ["resolved 2"]
 
 
 def test_more_work_than_all_nodes_can_do() -> None:

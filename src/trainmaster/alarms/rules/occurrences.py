@@ -34,14 +34,12 @@ _TASKS = {
     "task-succeeded": Condition.NO_SUCCESS,
 }
 _NODES_LOST = {"node-suspect": False, "node-gone": False, "node-returned": True, "node-joined": True}
-_FIRINGS = {"firing-fired": Condition.FIRING_DELAY, "firing-missed": Condition.FIRING_MISSED}
 KINDS: dict[Condition, tuple[str, ...]] = {
     Condition.TASK_FAILED: ("task-failed",),
     Condition.RETRIES_USED_UP: ("task-failed",),
     Condition.TIMEOUT: ("task-stopping",),
     Condition.NO_SUCCESS: ("task-succeeded",),
     Condition.NODE_LOST: tuple(_NODES_LOST),
-    Condition.FIRING_DELAY: ("firing-fired",),
     Condition.FIRING_MISSED: ("firing-missed",),
 }
 
@@ -65,19 +63,14 @@ def occurrences(happened: Happened) -> Iterator[Occurrence]:
         node, clears = record.node or "", _NODES_LOST[kind]
         words = {"node-suspect": "does not answer", "node-gone": "is gone"}.get(kind, "is back")
         yield Occurrence(Condition.NODE_LOST, record.time, f"{node} {words}", node=node, clears=clears)
-    elif kind in _FIRINGS:
-        trigger = str(record.detail.get("name") or record.detail.get("trigger", ""))
-        delay = record.detail.get("delay_s")
-        late = f" {delay:.1f} s late" if isinstance(delay, int | float) else ""
-        word = "was missed" if kind == "firing-missed" else f"fired{late}"
-        reason = f": {record.reason}" if record.reason else ""
-        value = float(delay) if isinstance(delay, int | float) else None
-        text = f"{trigger or 'a trigger'} {word}{reason}"
-        yield Occurrence(_FIRINGS[kind], record.time, text, trigger=trigger, name=trigger, value=value)
+    elif kind == "firing-missed":
+        trigger = str(record.detail.get("name") or record.detail.get("trigger") or "a trigger")
+        text = f"{trigger} was missed: {record.reason}"
+        yield Occurrence(Condition.FIRING_MISSED, record.time, text, name=trigger, trigger=trigger)
 
 
 def concerns(rule: Rule, seen: Occurrence) -> bool:
-    """Does the rule look for this, its limit included? An end concerns it whatever the limit."""
+    """Does the rule look for this, its limit aside?"""
     if rule.condition is not seen.condition:
         return False
     if rule.condition in OF_NODES:
@@ -85,8 +78,6 @@ def concerns(rule: Rule, seen: Occurrence) -> bool:
             return False
     elif not fnmatchcase(seen.name, rule.tasks) or rule.user not in (None, seen.user):
         return False
-    if rule.condition is Condition.FIRING_DELAY:
-        return seen.value is not None and seen.value > rule.bound
     return True
 
 

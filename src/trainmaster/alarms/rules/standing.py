@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from trainmaster.alarms.rules.occurrences import Occurrence, concerns, group_of
-from trainmaster.domain.alarm import Condition, Idle, Rule
+from trainmaster.domain.alarm import Condition, Idle, Late, Rule
 from trainmaster.domain.cluster import Gauges
 from trainmaster.domain.units import format_duration
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The present as rules see it. `needed`: forecast work over what all nodes can do; None if unknown."""
+    """The present as rules see it. `late`: firings decided on lately. `needed`: forecast work over what all
+    nodes can do; None if unknown."""
 
     time: float
     waiting: tuple[Idle, ...] = ()
     silent: tuple[Idle, ...] = ()  # running tasks
+    late: tuple[Late, ...] = ()
     nodes: dict[str, Gauges] = field(default_factory=dict)
     needed: float | None = None
 
@@ -48,6 +50,12 @@ def _told(seen: list[Occurrence]) -> str:
 def _holding(rule: Rule, look: Look) -> Iterator[Occurrence]:
     if rule.condition is Condition.QUEUE_WAIT:
         yield from _idle(rule, look, look.waiting, "has waited for a start for")
+    elif rule.condition is Condition.FIRING_DELAY:
+        for one in look.late:
+            if one.late_s > rule.bound:
+                text = f"{one.trigger} began {format_duration(one.late_s)} late"
+                name = one.trigger
+                yield Occurrence(rule.condition, look.time, text, name=name, trigger=name, value=one.late_s)
     elif rule.condition is Condition.NO_PROGRESS:
         yield from _idle(rule, look, look.silent, "runs and has reported no progress for")
     elif rule.condition is Condition.NODE_PRESSURE:

@@ -1,4 +1,4 @@
-"""Alarms: rules, channels, what they raised and what was sent."""
+"""Alarms (rules, channels, what was raised and sent), and replicas (leases, registry, letters)."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ branch_labels = None
 depends_on = None
 
 LongText = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+TaskKey = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
 OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
@@ -78,8 +79,47 @@ def upgrade() -> None:
     )
     op.create_index("alarm_send_status", "alarm_send", ["status", "due_at"])
     op.create_index("alarm_send_created", "alarm_send", ["created_at", "id"])
+    op.add_column("ledger", sa.Column("fence", sa.BigInteger(), nullable=False, server_default="0"))
+    op.create_table(
+        "lease",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("holder", sa.String(64), nullable=False),
+        sa.Column("token", sa.BigInteger(), nullable=False),
+        sa.Column("until_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+        **OPTIONS,
+    )
+    op.create_table(
+        "replica",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("roles", LongText, nullable=False),
+        sa.Column("url", LongText, nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=False),
+        sa.Column("beat_at", sa.Double(), nullable=False),
+        sa.Column("detail", LongText, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        **OPTIONS,
+    )
+    op.create_table(
+        "letter",
+        sa.Column("task", TaskKey, nullable=False),
+        sa.Column("name", sa.String(255)),
+        sa.Column("digest", sa.String(255), nullable=False),
+        sa.Column("made_at", sa.Double(), nullable=False),
+        sa.Column("spec", LongText, nullable=False),
+        sa.Column("refusal", LongText),
+        sa.PrimaryKeyConstraint("task"),
+        **OPTIONS,
+    )
+    op.create_index("letter_name", "letter", ["name"], unique=True)
 
 
 def downgrade() -> None:
+    for table in ("letter", "replica", "lease"):
+        op.drop_table(table)
+    with op.batch_alter_table("ledger") as ledger:
+        ledger.drop_column("fence")
     for table in ("alarm_send", "alarm", "alarm_channel", "alarm_rule"):
         op.drop_table(table)

@@ -5,6 +5,7 @@ import { h, keep, setText } from "../dom.js";
 import { ago, bytes, cores, percent, short } from "../format.js";
 import { onEvents } from "../live.js";
 import { occupancy, occupancyKey } from "../parts/occupancy.js";
+import { replicas } from "../parts/replicas.js";
 import { hasten, onPulse } from "../pulse.js";
 import { may } from "../rights.js";
 import { title } from "../router.js";
@@ -83,6 +84,8 @@ export function openNodes(outlet) {
   const summary = h("span", { class: "muted" });
   const list = h("div", { class: "nodes" });
   outlet.append(h("div", { class: "view-head" }, h("h1", null, "Nodes"), summary), list);
+  const service = replicas();
+  outlet.append(service.element);
   const cards = new Map();
   let tasks = new Map();
   let nodes = [];
@@ -132,6 +135,7 @@ export function openNodes(outlet) {
     close() {
       closed = true;
       clearInterval(timer);
+      service.close();
       stops.forEach((stop) => stop());
     },
   };

@@ -1,0 +1,222 @@
+"""Replicas over one PostgreSQL: leaders are killed, roles are apart, the database goes away and comes back.
+
+TRAINMASTER_KILLS is the number of leaders killed (2 in ordinary runs, 10 for the full count), and
+TRAINMASTER_REPLICA_TASKS that of tasks (60, and 500). The database is then away for 20 s instead of 2.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import Live, wait_until
+from tests.servers import Postgresql
+from trainmaster.client import Client
+from trainmaster.client.types import Services
+from trainmaster.domain.errors import TrainmasterError
+
+pytestmark = [pytest.mark.needs("postgresql"), pytest.mark.timeout(900)]
+
+KILLS = int(os.environ.get("TRAINMASTER_KILLS", "2"))
+TASKS = int(os.environ.get("TRAINMASTER_REPLICA_TASKS", "60"))
+AWAY_S = 20.0 if KILLS >= 10 else 2.0  # the database, once
+TAKE_OVER_S = 5.0
+
+
+@pytest.fixture
+def database() -> Iterator[Postgresql]:
+    """A server of its own: this one is stopped."""
+    server = Postgresql()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+class Cluster:
+    """Replicas that share a data folder and a database."""
+
+    def __init__(self, data: Path, database: str, *roles: list[str]) -> None:
+        settings: dict[str, Any] = {"nodes": 2, "cores": 4, "containers": False, "database": database}
+        self.replicas = [Live(data, **settings, **({"roles": r} if r else {})) for r in roles]
+
+    def __enter__(self) -> Cluster:
+        for replica in self.replicas:
+            replica.start(60)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for replica in self.replicas:
+            if replica.up:
+                replica.stop()
+
+    def client(self, but: Live | None = None) -> Client:
+        """Of a replica that is up."""
+        one = next(r for r in self.replicas if r.up and r is not but and r.url)
+        return Client(one.url, one.token, retry_s=60)
+
+    def services(self, but: Live | None = None) -> Services:
+        with self.client(but) as client:
+            return client.services()
+
+    def leader(self) -> Live | None:
+        """The one of ours that leads and answers."""
+        found = self.services()
+        pids = {one.id: one.pid for one in found.replicas}
+        return next((r for r in self.replicas if r.up and r.pid == pids.get(found.leader or "")), None)
+
+    def led(self) -> Live:
+        found: Live = wait_until(self.leader, "somebody leads", 60, 0.05)
+        return found
+
+
+def submit(cluster: Cluster, number: int, ran: Path, rng: random.Random, but: Live | None = None) -> str:
+    """By whichever replica answers, with a key: again, if what became of it is unknown."""
+    seconds, code = rng.choice([0.0, 0.1, 0.5, 1.5]), rng.choice([0, 0, 0, 7])
+    line = f"echo $TRAINMASTER_TASK >> {ran}; sleep {seconds}; exit {code}"
+    while True:
+        up = [r for r in cluster.replicas if r.up and r is not but]
+        one = rng.choice(up)
+        try:
+            with Client(one.url, one.token, retry_s=0, timeout=20) as client:
+                task = client.submit(
+                    name=f"n{number}", command=["sh", "-c", line], cpus=0.25, idempotency_key=f"key-{number}"
+                )
+                return task.id
+        except TrainmasterError as error:
+            assert error.status == 503, error
+            time.sleep(0.2)
+
+
+def check(client: Client, tasks: list[str], ran: Path) -> None:
+    """Each task ended once, having run once."""
+    assert len(set(tasks)) == len(tasks)
+    runs = Counter(ran.read_text().split())
+    problems = []
+    for task in tasks:
+        told = client.task(task)
+        ends = [
+            e.kind for e in client.events(task, limit=1000) if e.kind in ("task-succeeded", "task-failed")
+        ]
+        if (
+            told.state not in ("SUCCEEDED", "FAILED")
+            or len(ends) != 1
+            or runs[task] != 1
+            or told.attempt != 1
+        ):
+            problems.append((task, told.state, told.reason, ends, runs[task], told.attempt))
+    assert not problems, problems[:10]
+    assert sum(runs.values()) == len(tasks), "something ran that nobody submitted"
+    listed = {task.id for task in client.tasks(limit=10_000)}
+    assert listed == set(tasks)
+
+
+def ended(cluster: Cluster, tasks: list[str]) -> bool:
+    try:
+        with cluster.client() as client:
+            counts = client.overview().counts
+    except TrainmasterError:
+        return False
+    return sum(n for state, n in counts.items() if state in ("SUCCEEDED", "FAILED")) == len(tasks)
+
+
+def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Postgresql) -> None:
+    """And the database is stopped once: none lost, none doubled, the next leads within TAKE_OVER_S (p95)."""
+    rng, ran = random.Random(20261125), tmp_path / "ran"
+    ran.touch()
+    tasks: list[str] = []
+    took: list[float] = []
+    with Cluster(tmp_path / "data", database.url, [], [], []) as cluster:
+        cluster.led()
+        for kill in range(KILLS):
+            for _ in range(TASKS // KILLS - 5):
+                tasks.append(submit(cluster, len(tasks), ran, rng))
+            time.sleep(rng.uniform(0.0, 1.0))
+            victim = cluster.led()
+            before = cluster.services(victim).token
+            victim.kill()
+            began = time.monotonic()
+            # Nobody leads now, and work is accepted.
+            tasks += [submit(cluster, len(tasks) + n, ran, rng, victim) for n in range(5)]
+            wait_until(lambda: _follows(cluster, victim, before), f"kill {kill}: another leads", 60, 0.02)  # noqa: B023
+            took.append(time.monotonic() - began)
+            victim.start(60)
+        cluster.led()
+        database.stop()
+        time.sleep(AWAY_S)  # what is tested: so long away
+        database.start()
+        tasks += [submit(cluster, len(tasks) + n, ran, rng) for n in range(TASKS - len(tasks))]
+        wait_until(lambda: ended(cluster, tasks), "all tasks end", 300, 0.2)
+        with cluster.client() as client:
+            check(client, tasks, ran)
+    took.sort()
+    print("take-overs", [round(seconds, 2) for seconds in took])
+    assert took[max(int(0.95 * len(took)) - 1, 0)] <= TAKE_OVER_S, took
+
+
+def _follows(cluster: Cluster, victim: Live, token: int) -> bool:
+    found = cluster.services(victim)
+    return found.leader is not None and found.token > token
+
+
+def test_roles_apart(tmp_path: Path, database: Postgresql) -> None:
+    """Each of the paper's services as a process of its own; work is accepted before anybody schedules."""
+    roles = [["api"], ["scheduler"], ["processor"], ["alarm"]]
+    cluster = Cluster(tmp_path / "data", database.url, *roles)
+    api, scheduler, processor, alarm = cluster.replicas
+    try:
+        api.start(60)
+        with Client(api.url, api.token, retry_s=0) as client:
+            first = client.submit(name="early", command=["false"], idempotency_key="k")
+            assert first.state == "SUBMITTED" and "waits" in first.reason
+            assert client.submit(name="early", command=["false"], idempotency_key="k").id == first.id
+            assert client.task(first.id).state == "SUBMITTED"
+            hopeless = client.submit(name="hopeless", command=["true"], after=["t-0000000000"])
+            assert client.services().leader is None
+            alarm.start(60)
+            wait_until(lambda: "alarm" in _led(client), "somebody evaluates rules", 30, 0.1)
+            client.set_alarm_rule("r", condition="task-failed")
+            scheduler.start(60)
+            processor.start(60)
+            wait_until(lambda: _leads(client), "somebody schedules", 30, 0.1)
+            wait_until(lambda: _state(client, first.id) == "FAILED", "the early task runs", 60, 0.1)
+            with pytest.raises(TrainmasterError, match="t-0000000000"):  # refused by the leader
+                client.task(hopeless.id)
+            wait_until(lambda: client.alarms().alarms, "its failure opens an alarm", 30, 0.1)
+            assert client.alarms().alarms[0].count == 1
+            told = client.services()
+            assert {tuple(one.roles) for one in told.replicas} == {tuple(role) for role in roles}
+            assert [agent.node for agent in told.agents] == ["node-1", "node-2"]
+            running = client.submit(name="long", command=["sleep", "6"], cpus=0.25)
+            wait_until(lambda: _state(client, running.id) == "RUNNING", "it runs", 30, 0.1)
+            processor.kill()
+            processor.start(60)  # and what it hosted is found again
+            wait_until(lambda: _state(client, running.id) == "SUCCEEDED", "it ends well", 60, 0.1)
+            assert client.task(running.id).attempt == 1
+    finally:
+        for one in cluster.replicas:
+            if one.up:
+                one.stop()
+
+
+def _led(client: Client) -> list[str]:
+    return [lease for one in client.services().replicas for lease in one.leads]
+
+
+def _leads(client: Client) -> bool:
+    return client.services().leader is not None
+
+
+def _state(client: Client, task: str) -> str:
+    try:
+        return client.task(task).state
+    except TrainmasterError:
+        return ""
