@@ -23,6 +23,7 @@ config: Any = _config
 # A literal handed to a kernel compiles it once more, for that literal; ``whole(-1)`` is an int64 like others.
 whole: Any = np.int64
 
+_LEVEL = type(_config.OPT)(1)
 MESSAGE = "trainmaster: compiling the scheduling kernels (once per machine, then cached) ...\n"
 
 
@@ -49,17 +50,18 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any
 class _Compiling(event.Listener):
     """What holds while one of our kernels is really being compiled (never on a hit in the cache).
 
-    Says so once per process, on standard error. Leaves out LLVM's loop vectoriser: it finds nothing in
-    loops that chase indices, and took a sixth of the time. Stops the cyclic garbage collector: numba makes
+    Says so once per process, on standard error. Leaves out LLVM's loop vectoriser (it finds nothing in loops
+    that chase indices, and took a sixth of the time) and the passes above level 1 (a tenth; plans are made no
+    slower without them). Stops the cyclic garbage collector: numba makes
     millions of objects that live as long as the compilation, and looking through them again and again took
-    an eighth. numba has both for a whole process only and compiles under one lock, so they are set when the
+    an eighth. numba has all three for a whole process only and compiles under one lock, so they are set when the
     outermost of nested compilations begins and put back when it ends.
     """
 
     def __init__(self) -> None:
         self.said = False
         self.depth = 0
-        self.before: tuple[bool, int] | None = None
+        self.before: tuple[bool, int, Any] | None = None
 
     def on_start(self, event: Any) -> None:
         self.depth += 1
@@ -67,9 +69,9 @@ class _Compiling(event.Listener):
         module = getattr(getattr(dispatcher, "py_func", None), "__module__", "")
         if self.depth > 1 or not module.startswith("trainmaster.dagsched"):
             return
-        self.before = gc.isenabled(), config.LOOP_VECTORIZE
+        self.before = gc.isenabled(), config.LOOP_VECTORIZE, config.OPT
         gc.disable()
-        config.LOOP_VECTORIZE = 0
+        config.LOOP_VECTORIZE, config.OPT = 0, _LEVEL
         if not self.said:
             self.said = True
             sys.stderr.write(MESSAGE)
@@ -78,7 +80,7 @@ class _Compiling(event.Listener):
     def on_end(self, event: Any) -> None:
         self.depth -= 1
         if self.depth == 0 and self.before is not None:
-            collected, config.LOOP_VECTORIZE = self.before
+            collected, config.LOOP_VECTORIZE, config.OPT = self.before
             self.before = None
             if collected:
                 gc.enable()
