@@ -166,9 +166,9 @@ def worker() -> None:
 
     from trainmaster import train
     from trainmaster.train.communicator import Gloo
-    from trainmaster.train.core import Core
     from trainmaster.train.examples import mnist
     from trainmaster.train.modes.local_sgd import LocalSgd
+    from trainmaster.train.replica import Replica
 
     way, seed, folder = os.environ["WAY"], int(os.environ["SEED"]), Path(os.environ["FOLDER"])
     rank = int(os.environ["RANK"])
@@ -183,11 +183,11 @@ def worker() -> None:
     rounds: list[dict[str, float]] = []
     inside, copying = [0.0], [0.0]
 
-    def timed_capture(self: Core, original: Any = Core.capture) -> bytes:
+    def timed_copy(self: Replica, original: Any = Replica.copy) -> list[Any]:
         begin = time.perf_counter()
-        state = original(self)
+        states: list[Any] = original(self)
         copying[0] = time.perf_counter() - begin
-        return bytes(state)
+        return states
 
     def timed_sum(self: Gloo, values: torch.Tensor, original: Any = Gloo.sum) -> None:
         begin = time.perf_counter()
@@ -210,7 +210,7 @@ def worker() -> None:
             torch.save(model.state_dict(), folder / f"model-{len(rounds):03d}")
         return said
 
-    Core.capture = timed_capture  # type: ignore[method-assign]
+    Replica.copy = timed_copy  # type: ignore[method-assign]
     Gloo.sum = timed_sum  # type: ignore[method-assign]
     LocalSgd._average = timed_average  # type: ignore[assignment, method-assign]
     adaptive = way == "adaptive"

@@ -1,6 +1,6 @@
 """Speed of planning, in one run against PyPI's ``anrg-saga`` where it is installed.
 
-Usage: python -m benchmarks.dagsched [--large] [--no-saga]
+Usage: python -m benchmarks.dagsched [--only saga,medium,growth,starts,large]  (large: about two minutes)
 Times are CPU seconds of this process (medians of repeats, after one warm-up call), so that other work on the
 machine counts less; wall seconds stand beside them where the promise is about waiting. The last line is one
 JSON object.
@@ -19,8 +19,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from trainmaster.dagsched import TaskGraph, generate, schedule
 from trainmaster.dagsched.bounds import machine_bounds
+from trainmaster.dagsched.clusters import parts_of
 from trainmaster.dagsched.machine import machine_for
 from trainmaster.dagsched.problem import Problem
 from trainmaster.dagsched.registry import algorithm
@@ -60,7 +63,7 @@ def saga_heft(graph: TaskGraph, p: int) -> Callable[[], Any] | None:
     return lambda: HeftScheduler().schedule(network, theirs)
 
 
-def against_saga(skip: bool) -> dict[str, Any]:
+def against_saga() -> dict[str, Any]:
     """HEFT at n = 100, 300 and 1,000 on 8 processors."""
     rows = []
     for n in (100, 300, 1000):
@@ -71,7 +74,7 @@ def against_saga(skip: bool) -> dict[str, Any]:
             "ours": timed(lambda mine=mine: algorithm("heft")(mine), 21)["cpu_s"],
         }
         row["ours_with_bound_and_plan"] = timed(lambda graph=graph: schedule(graph, 8, "heft"), 21)["cpu_s"]
-        theirs = None if skip else saga_heft(graph, 8)
+        theirs = saga_heft(graph, 8)
         if theirs is not None:
             row["saga"] = timed(theirs, 1)["cpu_s"]
             row["ratio"] = row["saga"] / row["ours"]
@@ -116,16 +119,55 @@ def large() -> list[dict[str, Any]]:
     return rows
 
 
+def many_edges() -> dict[str, Any]:
+    """Ten million edges on a million tasks: build and check the graph, HEFT with its bound, validate."""
+    n, m = 1_000_000, 10_000_000
+    rng = np.random.default_rng(1)
+    # Distinct pairs of neighbours in number, at most a thousand apart, so that they are acyclic.
+    key = np.unique(rng.integers(0, n - 1001, m + m // 50) * 1000 + rng.integers(0, 1000, m + m // 50))[:m]
+    source, target = key // 1000, key // 1000 + 1 + key % 1000
+    work, cost = rng.uniform(1, 3, n), rng.uniform(1, 3, key.size)
+    begin = time.process_time()
+    graph = TaskGraph.from_arrays(work, source, target, cost)
+    built = time.process_time()
+    plan = schedule(graph, 20, "heft")
+    planned = time.process_time()
+    plan.validate()
+    return {
+        "edges": graph.m,
+        "build_s": built - begin,
+        "heft_s": planned - built,
+        "validate_s": time.process_time() - planned,
+    }
+
+
 def growth() -> dict[str, Any]:
-    """TDPATD at a fixed 400 parts: CPU seconds by n; and TDCA at n = 1,000."""
+    """TDPATD at 400 parts: CPU seconds by n; beside TDCA at n = 1,000; each with its partitioner alone."""
     rows = []
-    for n in (4000, 8000, 16_000, 32_000):
+    for n in (4000, 8000, 16_000, 32_000, 64_000):
         mine = problem(generate(n, width=40, seed=1), 8)
-        rows.append({"tasks": n, **timed(lambda mine=mine: algorithm("tdpatd")(mine, parts=400), 3)})
-    mine = problem(generate(1000, seed=1), 8)
-    tdca = timed(lambda: algorithm("tdca")(mine), 5)["cpu_s"]
-    tdpatd = timed(lambda: algorithm("tdpatd")(mine), 5)["cpu_s"]
-    return {"rows": rows, "tdca_s": tdca, "tdpatd_s": tdpatd, "tdca_over_tdpatd": tdca / tdpatd}
+        row = timed(lambda mine=mine: algorithm("tdpatd")(mine, parts=400), 5)
+        rows.append(
+            {"tasks": n, **row, "partition_s": timed(lambda mine=mine: parts_of(mine, 400), 5)["cpu_s"]}
+        )
+    thousand = []
+    for width, p in ((None, 8), (16, 8), (16, 20)):
+        mine = problem(generate(1000, width=width, seed=1), p)
+        times = {
+            name: timed(lambda name=name, mine=mine: algorithm(name)(mine), 9)["cpu_s"]
+            for name in ("tdca", "tdpatd")
+        }
+        floor = timed(lambda mine=mine: parts_of(mine, None), 9)["cpu_s"]
+        thousand.append(
+            {
+                "width": mine.graph.width,
+                "p": p,
+                **times,
+                "partition": floor,
+                "tdca_over_tdpatd": times["tdca"] / times["tdpatd"],
+            }
+        )
+    return {"rows": rows, "thousand": thousand}
 
 
 CHILD = """
@@ -160,23 +202,30 @@ def starts() -> dict[str, Any]:
     return found
 
 
+PARTS = ("saga", "medium", "growth", "starts", "large")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--large", action="store_true", help="also a million tasks (about two minutes)")
-    parser.add_argument("--no-saga", action="store_true")
-    given = parser.parse_args()
+    parser.add_argument("--only", default=",".join(PARTS), help="parts to run, separated by commas")
+    wanted = parser.parse_args().only.split(",")
     small = generate(60, ccr=3, seed=0)
     for name in ("heft", "etf", "duplication", "tdca", "tdpatd", "auto"):
         schedule(small, 4, name)
-    result: dict[str, Any] = {
-        "saga": against_saga(given.no_saga),
-        "n10000_p20": medium(),
-        "tdpatd": growth(),
-        "starts": starts(),
-    }
-    if given.large:
+    result: dict[str, Any] = {}
+    if "saga" in wanted:
+        result["saga"] = against_saga()
+    if "medium" in wanted:
+        result["n10000_p20"] = medium()
+    if "growth" in wanted:
+        result["tdpatd"] = growth()
+    if "starts" in wanted:
+        result["starts"] = starts()
+    if "large" in wanted:
         result["n1000000_p20"] = large()
         result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        result["edges_10000000"] = many_edges()
+        result["peak_mb_10000000"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(result))
 
 

@@ -474,6 +474,10 @@ class Store(Protocol):
         workflows last."""
         ...
 
+    async def places(self, run: WorkflowRunId) -> dict[TaskId, NodeId]:
+        """Where the first worker of the latest attempt of every task of a run was."""
+        ...
+
     async def durations(self, workflow: str, runs: int) -> dict[str, tuple[float, int]]:
         """Of each stage the mean seconds one of its tasks took when it succeeded, and how many did, over the
         latest `runs` runs of a workflow."""

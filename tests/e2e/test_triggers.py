@@ -28,7 +28,7 @@ def timed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             client.triggers.add(
                 name="half-hourly report with a rather long name", every="30m", start=begin, task=task
             )
-            client.triggers.add(name="never again", at=time.time() - 60, task=task)
+            client.triggers.add(name="never again", at=time.time() + 1, task=task)
             late = "half-hourly report with a rather long name"
             client.triggers.backfill(late, begin, begin + 4 * 3600, start=True)
             wait_until(lambda: service_ended(client), "the back-fill is done")

@@ -1,4 +1,7 @@
-"""A small training that notes every sample it was given: `elastic_script.py FOLDER EPOCHS STEP_S`."""
+"""A small training that notes every sample it was given: `elastic_script.py FOLDER EPOCHS STEP_S`.
+
+It ends earlier once there is a file FOLDER/enough.
+"""
 
 import os
 import sys
@@ -36,5 +39,9 @@ with train.task(seed=7, hang_s=float(os.environ.get("HANG_S", "10"))) as t, mine
             if greedy.exists():
                 hoard = bytearray(2**30)
         t.report(loss=loss)
+        if t.is_leader:
+            (folder / "epochs").write_text(str(epoch + 1))
+        if (folder / "enough").exists():
+            t.stop()
     if t.is_leader:
         torch.save(model.state_dict(), folder / "model.pt")

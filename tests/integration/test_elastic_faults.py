@@ -10,11 +10,20 @@ from typing import Any
 import pytest
 import torch
 
-from tests.integration.test_elastic import SAMPLES, alone, ends_well, pid_of, seen, start, task, trains_with
+from tests.integration.test_elastic import (
+    BATCH,
+    SAMPLES,
+    alone,
+    enough,
+    pid_of,
+    seen,
+    start,
+    task,
+    trains_with,
+)
 from tests.live import SOURCE, Live, live, wait_until
 
 pytestmark = pytest.mark.timeout(240)
-EPOCHS = 60
 
 
 @pytest.fixture
@@ -42,7 +51,7 @@ def test_workers_out_of_memory_or_stopped_and_resizes_that_are_interrupted(
     folder = tmp_path / "group"
     with service.client() as client:
         environment = {"PYTHONPATH": str(SOURCE), "HANG_S": "1"}
-        name = start(client, folder, EPOCHS, workers="1..3", memory="700 MB", environment=environment)
+        name = start(client, folder, 10_000, workers="1..3", memory="700 MB", environment=environment)
         trains_with(client, name, 3)
         for workers in (1, 3, 2):  # a resize during a resize: the last wish counts
             resize(client, name, workers)
@@ -64,12 +73,12 @@ def test_workers_out_of_memory_or_stopped_and_resizes_that_are_interrupted(
     service.start()
     with service.client() as client:
         trains_with(client, name, 3)
-        ended = ends_well(client, name)
+        ended, epochs = enough(client, name, folder)
         assert (ended["attempt"], ended["failures"]) == (1, 0)
-    want = alone(tmp_path / "alone", EPOCHS)
+    want = alone(tmp_path / "alone", epochs)
     got = torch.load(folder / "model.pt")
     assert all(torch.allclose(got[key], want[key], rtol=0, atol=1e-12) for key in want)
-    assert len(seen(folder)) == EPOCHS * SAMPLES
+    assert len(seen(folder)) >= epochs * SAMPLES - BATCH, "the stopped one may have written less"
 
 
 def test_a_group_that_cannot_train_fails_and_says_why(service: Live, tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def test_run_now_edit_and_back_fill(client: Client) -> None:
         ({"cron": "* * * * *", "every": "1h"}, InvalidTrigger, "cron"),
         ({}, InvalidTrigger, "cron"),
         ({"every": "1ms"}, InvalidTrigger, "every"),
+        ({"at": 1000.0}, InvalidTrigger, "rule"),
         ({"every": "soon"}, InvalidTask, "every"),
         ({"every": "1h", "exclude": ["never"]}, InvalidTrigger, "exclusions"),
         ({"every": "1h", "start": 50.0, "end": 40.0}, InvalidTrigger, "end"),

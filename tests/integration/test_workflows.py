@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.live import Live, wait_until
-from trainmaster.client import AsyncClient, Client, Workflow
+from trainmaster.client import AsyncClient, Client, Workflow, WorkflowRun
 from trainmaster.domain import errors
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -279,6 +279,7 @@ outputs:
     assert failed.returncode == 1 and "stage fail failed" in failed.stdout, failed.stderr
 
 
+@pytest.mark.timeout(240)
 def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, jobs: Path) -> None:
     flow = Workflow("durable")
     common = {"function": "jobs:mark", "directory": str(jobs)}
@@ -293,7 +294,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, 
         "each", each=list(range(8)), arguments={**argument, "name": "e${{ item }}"}, after=before, **common
     )
     service = Live(tmp_path / "data", nodes=2, leave_running=False)
-    service.start()
+    service.start(within_s=60)
     try:
         with Client(service.url, service.token) as client:
             run = client.run_workflow(flow)
@@ -301,7 +302,7 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, 
         for lines in (6, 24):
             wait_until(lambda: ran.exists() and len(ran.read_text().split()) >= lines, f"{lines} tasks ran")  # noqa: B023
             service.kill()
-            service.start()
+            service.start(within_s=60)
         with Client(service.url, service.token) as client:
             ended = client.wait_workflow_run(run.id, timeout=60)
             assert ended.ok, ended.reason
@@ -317,3 +318,55 @@ def test_killed_in_the_middle_it_goes_on_and_nothing_runs_twice(tmp_path: Path, 
     finally:
         if service.up:
             service.stop()
+
+
+@pytest.mark.timeout(300)
+def test_a_plan_is_made_of_known_durations_followed_and_held_against_what_became_of_it(
+    client: Client,
+) -> None:
+    flow = Workflow("planned", plan="heft")
+    first = flow.stage("first", command=["sleep", "0.05"], cpus=1)
+    wide = flow.stage("wide", command=["sleep", "0.1"], cpus=1, shards=4, after=[first])
+    flow.stage("last", command=["sleep", "0.05"], cpus=1, after=[wide])
+    client.use_profile("planned")
+    try:
+        run = client.run_workflow(flow)
+        assert run.reason == "not planned: it is not known yet how long first, wide, last take"
+        assert client.wait_workflow_run(run.id, timeout=60).ok
+
+        def planned_run() -> WorkflowRun | None:
+            """Until the planner has compiled, runs begin without a plan."""
+            run = client.run_workflow(flow)
+            if not run.planned:
+                client.wait_workflow_run(run.id, timeout=60)
+                assert "not made yet" in run.reason
+            return run if run.planned else None
+
+        again = wait_until(planned_run, "the plan is made", 240)
+        assert again.reason == "planned by heft"
+        assert again.forecast_s is not None and again.forecast_s >= 0.2
+        ended = client.wait_workflow_run(again.id, timeout=60)
+        assert ended.ok, ended.reason
+        report = client.workflow_plan(again.id)
+        planned = {row.part: row.planned_node for row in report.parts}
+        assert sorted(planned) == ["first", "last", "wide[0]", "wide[1]", "wide[2]", "wide[3]"]
+        assert len({planned[f"wide[{n}]"] for n in range(4)}) == 4, "one on each of four nodes"
+        assert report.on_planned_node == 1.0
+        assert report.took_s is not None and report.stray_s is not None
+        assert all(row.start_s is not None and row.node == row.planned_node for row in report.parts)
+    finally:
+        client.use_profile("default")
+    with pytest.raises(errors.InvalidWorkflow, match="no algorithm 'best'"):
+        bad = Workflow("unplannable", plan="best")
+        bad.stage("a", command=["true"])
+        client.define_workflow(bad)
+
+
+def test_output_that_cannot_be_read_fails_the_task(client: Client) -> None:
+    flow = Workflow("garbled")
+    say = "echo 'not JSON' > $TRAINMASTER_OUTPUT"
+    flow.stage("say", command=["sh", "-c", say], cpus=0.1)
+    run = client.wait_workflow_run(client.run_workflow(flow).id, timeout=60)
+    (task,) = client.workflow_stage(run.id, "say").tasks
+    assert run.state == "FAILED"
+    assert "bad output: what it wrote to TRAINMASTER_OUTPUT" in client.task(task.id).reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numba
 import numpy as np
 import pytest
 
@@ -14,14 +15,15 @@ from trainmaster.dagsched.clusters import quotient
 from trainmaster.dagsched.dagp import partition
 from trainmaster.dagsched.dagp.coarsen import contract, match
 from trainmaster.dagsched.dagp.refine import cut_cost
+from trainmaster.dagsched.improve.moves import Draws, change, undo
 from trainmaster.dagsched.kernels import ranks
 from trainmaster.dagsched.kernels.clusters import critical_parents, earliest_completions
 from trainmaster.dagsched.kernels.duplicate import duplicate_in_order
 from trainmaster.dagsched.kernels.earliest import earliest_task_first
 from trainmaster.dagsched.kernels.inorder import schedule_in_order
+from trainmaster.dagsched.kernels.ports import free_ports
 from trainmaster.dagsched.kernels.prune import copies_by_task, superfluous_copies
 from trainmaster.dagsched.kernels.readyscan import schedule_ready
-from trainmaster.dagsched.kernels.search import change, seeded, undo
 from trainmaster.dagsched.kernels.simulate import simulate_lists
 from trainmaster.dagsched.kernels.sorting import rising
 from trainmaster.dagsched.tdpatd.deduplicate import late_copies
@@ -49,7 +51,7 @@ def sample(seed, most=11, zero=True):
 
 
 def free_group(n):
-    return np.full(n, -1, np.int64), np.zeros(0, np.int64), np.zeros((1, 1))
+    return np.full(n, -1, np.int64), np.zeros(0, np.int64)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -82,11 +84,17 @@ def test_levels_and_orders(seed):
     assert ranks.priority_order(g, priority).tolist() == naive.priority_order(graph.n, edges, priority)
 
 
+@numba.njit
+def sorted_by(key):
+    """``rising`` is for kernels only."""
+    return rising(key)
+
+
 def test_sorting_is_stable():
     rng = np.random.default_rng(0)
     for size in (0, 1, 15, 16, 17, 33, 200, 1000):
         key = rng.integers(0, 7, size).astype(np.float64)
-        assert rising(key).tolist() == np.argsort(key, kind="stable").tolist()
+        assert sorted_by(key).tolist() == np.argsort(key, kind="stable").tolist()
 
 
 @pytest.mark.parametrize("single", [False, True])
@@ -97,10 +105,10 @@ def test_in_order(single, insertion, finish_counts):
         # Tasks of no length may sit at the edge of a busy stretch in more than one way: leave them out.
         work, edges, graph, p, _ = sample(seed, zero=False)
         order = naive.falling(work, edges)
-        group, home, bias = free_group(graph.n)
+        group, home = free_group(graph.n)
         got = schedule_in_order(
             graph.arrays, np.array(order, np.int32), graph.work.reshape(-1, 1), p, insertion, finish_counts,
-            bias, group, home, single,
+            None, group, home, free_ports(p, single),
         )  # fmt: skip
         wanted = naive.in_order(work, edges, order, p, insertion, finish_counts, single=single)
         assert [column.tolist() for column in got[:3]] == list(wanted)
@@ -117,7 +125,7 @@ def test_in_order_with_groups_and_different_processors():
         got = schedule_in_order(
             graph.arrays, np.array(order, np.int32), np.array(times, np.float64), p, True, True,
             np.array(bias, np.float64), np.array([-1 if k is None else k for k in group], np.int64),
-            np.array([1, -1, -1], np.int64), False,
+            np.array([1, -1, -1], np.int64), None,
         )  # fmt: skip
         wanted = naive.in_order(work, edges, order, p, True, True, times, bias, group, {0: 1})
         assert [column.tolist() for column in got[:3]] == list(wanted)
@@ -140,11 +148,12 @@ def test_ready_scan(rule, grouped, busy, single):
         work, edges, graph, p, rng = sample(seed)
         priority = [rng.randint(0, 9) for _ in work]
         group = [rng.randint(0, 2) for _ in work] if grouped else None
-        groups = np.full(graph.n, -1, np.int64) if group is None else np.array(group, np.int64)
+        groups = (None, None, None)
+        if grouped:
+            groups = np.array(group, np.int64), np.full(3, -1, np.int64), np.bincount(group, minlength=3)
         got = schedule_ready(
-            graph.arrays, np.array(priority, float), graph.work.reshape(-1, 1), p, rule, np.zeros((1, 1)),
-            groups, np.full(3, -1, np.int64), np.bincount(groups[groups >= 0], minlength=3).astype(np.int64),
-            busy, single,
+            graph.arrays, np.array(priority, float), graph.work.reshape(-1, 1), p, rule, None, *groups, busy,
+            free_ports(p, single),
         )  # fmt: skip
         wanted = naive.ready_scan(work, edges, priority, p, rule, group, busy, single)
         assert [column.tolist() for column in got[:3]] == list(wanted)
@@ -174,8 +183,10 @@ def simulated(seed):
     work, edges, graph, p, rng = sample(seed, most=8, zero=False)
     lists = random_lists(work, edges, p, rng)
     ptr, task = flat(lists)
-    columns = simulate_lists(graph.arrays, graph.work.reshape(-1, 1), ptr, task, False)
-    return work, edges, graph, lists, ptr, task, columns
+    start, finish, _, ran, *_ = simulate_lists(
+        graph.arrays, graph.work.reshape(-1, 1), ptr, task, None, graph.work, graph.work, np.inf
+    )
+    return work, edges, graph, lists, ptr, task, (start, finish, ran)
 
 
 def test_simulation():
@@ -193,11 +204,29 @@ def test_simulation():
     assert 0 < blocked < 75
 
 
+def test_simulation_gives_up_exactly_when_the_limit_is_missed():
+    gave_up = 0
+    for seed in range(150):
+        _, _, graph, _, ptr, task, (_, finish, ran) = simulated(seed)
+        if ran < task.size:
+            continue
+        tail = ranks.b_levels(graph.arrays, graph.work, 0.0)
+        head = join_aware_heads(graph.arrays, graph.work)
+        for limit in (finish.max(), finish.max() - 1):
+            _, again, _, count, *_ = simulate_lists(
+                graph.arrays, graph.work.reshape(-1, 1), ptr, task, None, head, tail, limit
+            )
+            assert (count == task.size) == (limit == finish.max())
+            assert count < task.size or again.tolist() == finish.tolist()
+            gave_up += count < task.size
+    assert gave_up > 50
+
+
 @pytest.mark.parametrize("rule", ["superfluous", "every_consumer", "first_child"])
 def test_pruning(rule):
     found = 0
     for seed in range(150):
-        _, edges, graph, lists, _, task, (start, finish, ran, *_) = simulated(seed)
+        _, edges, graph, lists, _, task, (start, finish, ran) = simulated(seed)
         if ran < task.size:
             continue
         processor = np.array([q for q, tasks in enumerate(lists) for _ in tasks], np.int32)
@@ -253,9 +282,22 @@ def test_tables_on_different_processors(seed):
     assert table.tolist() == [[naive.optimistic(times, edges, v, q) for q in range(p)] for v in tasks]
     ect = earliest_completions(graph.arrays, given, p)
     assert ect.tolist() == [[naive.completion(times, edges, v, q) for q in range(p)] for v in tasks]
-    assert critical_parents(graph.arrays, ect).tolist() == [
-        naive.critical_parent(times, edges, v) for v in tasks
-    ]
+    cpred, least = critical_parents(graph.arrays, ect)
+    assert cpred.tolist() == [naive.critical_parent(times, edges, v) for v in tasks]
+    assert least.tolist() == [min(row) for row in ect.tolist()]
+
+
+@numba.njit
+def cut_of(g, side):
+    """``cut_cost`` is for kernels only."""
+    return cut_cost(g.succ_ptr, g.succ, g.succ_cost, side)
+
+
+@numba.njit
+def coarser(g, weight, count, most):
+    """``match``, then ``contract``, which are for kernels only."""
+    mate = match(g, weight, most)
+    return mate, contract(g, weight, count, mate)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -265,7 +307,7 @@ def test_partition_cut_and_quotient(seed):
     found = partition(graph, parts)
     assert found.cut == naive.cut(edges, found.part)
     if parts == 2:
-        assert cut_cost(graph.arrays, found.part.astype(np.int8)) == found.cut
+        assert cut_of(graph.arrays, found.part.astype(np.int8)) == found.cut
     coarse = quotient(graph, found.part)
     weights, costs = naive.quotient(work, edges, found.part.tolist())
     assert coarse.work.tolist() == [weights[k] for k in range(parts)]
@@ -277,10 +319,10 @@ def test_partition_cut_and_quotient(seed):
 def test_coarsening_keeps_the_graph(seed):
     work, edges, graph, _, _ = sample(seed, most=30)
     count = np.ones(graph.n, np.int64)
-    mate = match(graph.arrays, graph.work, 1e9)
+    mate, contracted = coarser(graph.arrays, graph.work, count, 1e9)
     for v, other in enumerate(mate.tolist()):
         assert other < 0 or (mate[other] == v and ((v, other) in edges or (other, v) in edges))
-    coarse, weight, counts, to, acyclic = contract(graph.arrays, graph.work, count, mate)
+    coarse, weight, counts, to, acyclic = contracted
     assert acyclic
     part = to.tolist()
     summed = {}
@@ -303,10 +345,10 @@ def test_search_moves_stay_topological_and_can_be_undone(seed):
     order = graph.arrays.topo.copy()
     place = np.argsort(order).astype(np.int64)
     home = np.full(graph.n, -1, np.int64)
-    state = seeded(seed)
+    draws = Draws(seed)
     for _ in range(50):
         before = order.tolist(), home.tolist()
-        made = change(graph.arrays, order, place, home, p, state)
+        made = change(graph.arrays, order, place, home, p, draws)
         assert all(place[u] < place[v] for u, v in edges)
         assert order[place].tolist() == list(range(graph.n))
         assert home.max() < p

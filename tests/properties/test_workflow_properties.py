@@ -3,7 +3,6 @@ condition says; checked against a slow and obvious account of what should have r
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from trainmaster.domain.events import WorkflowOpened
 from trainmaster.domain.ids import WorkflowRunId
 from trainmaster.domain.workflow import When, WorkflowSpec, validate
 from trainmaster.domain.workflow_run import WorkflowState
+from trainmaster.scheduler.unfolding import resumed
 
 
 @st.composite
@@ -111,7 +111,7 @@ def test_every_task_runs_once_in_order_and_as_its_condition_says(
     if row.state is WorkflowState.FAILED:
         first = list(order)
         order.clear()
-        again = replace(row, state=WorkflowState.RUNNING, ended_at=None, round=1, stages="")
+        again = resumed(validate(flow), row, flows.recorded(run))
         library = {flow.name: validate(flow)}
         flows.do(WorkflowOpened(again, library, flows.recorded(run), resumed=True, by=ME))
         play(dict.fromkeys(fails, False))

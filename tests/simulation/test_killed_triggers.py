@@ -42,7 +42,7 @@ def test_killed_around_due_times(tmp_path: Path) -> None:
         "in turn": {"every": "0.5s", "overlap": "queue-all", "grace": "60s", "task": function},
         "strict": {"every": "0.3s", "overlap": "allow", "grace": "0.2s", "task": process},
     }
-    service = Live(tmp_path / "data", nodes=2, cores=4, lanes=1)
+    service = Live(tmp_path / "data", leave_running=False, nodes=2, cores=4, lanes=1)
     service.start()
     try:
         made, once = {}, []

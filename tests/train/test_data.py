@@ -13,13 +13,14 @@ from tests.train.test_group import (
     at_step,
     difference,
     finish,
+    hurry,
     trained_on,
 )
 
 
 def test_workers_without_data_get_theirs_from_members_that_have_it(coordinate: Coordinate) -> None:
     one = alone(coordinate, EPOCHS="15")
-    group = coordinate("small.py", PAUSE_S="0.002", DATA="transfer", EPOCHS="15")
+    group = coordinate("small.py", PAUSE_S="0.01", DATA="transfer", EPOCHS="15")
     a, b, c = group.start_ready(), group.start_ready(NO_DATA="1"), group.start_ready()
     group.change(a, b)
     at_step(group, a, 50)
@@ -28,7 +29,7 @@ def test_workers_without_data_get_theirs_from_members_that_have_it(coordinate: C
     group.signal(a, signal.SIGKILL)  # it gave; another has the data too
     group.until(lambda: bool(group.said(b, "broken") and group.said(c, "broken")), "complaints")
     group.change(b, c)
-    finish(group, b, c)
+    hurry(group, b, c)
     assert difference(one, group) <= 1e-12
     assert_each_once(group, 1280, 64, 15)
 

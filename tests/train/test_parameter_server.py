@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.train.test_group import Coordinate, alone, assert_each_once, at_step, difference, finish
+from tests.train.test_group import Coordinate, alone, assert_each_once, at_step, difference, finish, hurry
 
 PS = {"MODE": "parameter_server"}
 
@@ -29,7 +29,7 @@ def test_servers_and_workers_learn_what_one_worker_does(
 
 def test_workers_and_servers_come_go_and_die_and_the_same_is_learnt(coordinate: Coordinate) -> None:
     one = alone(coordinate, EPOCHS="18")
-    group = coordinate("small.py", PAUSE_S="0.002", EPOCHS="18", **PS)
+    group = coordinate("small.py", PAUSE_S="0.01", EPOCHS="18", **PS)
     a, b, c = (group.start_ready() for _ in range(3))
     group.change(a)  # both server and worker
     at_step(group, a, 40)
@@ -47,7 +47,7 @@ def test_workers_and_servers_come_go_and_die_and_the_same_is_learnt(coordinate: 
     group.change(b, d)
     at_step(group, b, 300)
     group.change(b)
-    finish(group, b, d)
+    hurry(group, b, d)
     assert difference(one, group) <= 1e-12
     assert_each_once(group, 1280, 64, 18)
 
@@ -56,7 +56,7 @@ def test_a_worker_that_stands_by_is_replaced_by_one_that_has_to_be_told_the_stat
     coordinate: Coordinate,
 ) -> None:
     one = alone(coordinate, EPOCHS="12")
-    group = coordinate("small.py", PAUSE_S="0.002", SERVERS="2", EPOCHS="12", **PS)
+    group = coordinate("small.py", PAUSE_S="0.01", SERVERS="2", EPOCHS="12", **PS)
     a, b, c, d = (group.start_ready() for _ in range(4))
     group.change(a, b, c, d)
     at_step(group, a, 60)
@@ -68,7 +68,7 @@ def test_a_worker_that_stands_by_is_replaced_by_one_that_has_to_be_told_the_stat
     group.signal(a, signal.SIGKILL)
     group.until(lambda: len(group.said(d, "broken")) > 1, "complaint")
     group.change(d)
-    finish(group, d)
+    hurry(group, d)
     assert difference(one, group) <= 1e-12
     assert_each_once(group, 1280, 64, 12)
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import yaml
+
 from tests.scenario import World, spec
+from trainmaster.api.workflow_requests import WorkflowIn
 from trainmaster.bootstrap.config import Config
+from trainmaster.client import Workflow
 from trainmaster.domain.lifecycle import diagram
+from trainmaster.domain.workflow import validate
 from trainmaster.policies import registry
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -42,3 +47,16 @@ def test_links_between_documents_lead_somewhere() -> None:
     for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_workflow_of_the_how_to_is_one_in_yaml_and_in_python() -> None:
+    page = (DOCS / "how-to" / "workflows.md").read_text()
+    written = re.search(r"```yaml\n(.*?)```", page, re.DOTALL)
+    code = re.search(r"```python\n(.*?)\nwith Client", page, re.DOTALL)
+    assert written is not None and code is not None
+    graph = validate(WorkflowIn(**yaml.safe_load(written[1])).spec())
+    assert [stage.name for stage in graph.spec.stages] == ["split", "work", "merge", "tell"]
+    namespace: dict[str, Workflow] = {}
+    exec(code[1], namespace)
+    graph = validate(WorkflowIn(**namespace["flow"].to_dict()).spec())
+    assert graph.before == ((), (0,), (1,)), "a stage comes after those whose values it names"

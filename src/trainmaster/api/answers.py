@@ -77,6 +77,8 @@ class TaskOut(BaseModel):
     due: float | None = Field(description="the due time of that firing")
     labels: dict[str, str]
     progress: ProgressOut | None
+    workflow_run: str | None = Field(description="the workflow run it is part of")
+    stage: str | None = Field(description="and the stage there")
 
     @classmethod
     def of(
@@ -130,6 +132,8 @@ class TaskOut(BaseModel):
             trigger=spec.trigger or None,
             due=None if spec.due_ms is None else spec.due_ms / 1000,
             labels=dict(spec.labels),
+            workflow_run=spec.part.run if spec.part is not None else None,
+            stage=spec.part.stage if spec.part is not None else None,
             progress=ProgressOut(time=progress.time, step=progress.step, metrics=progress.metrics)
             if progress
             else None,

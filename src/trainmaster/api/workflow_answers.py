@@ -14,6 +14,7 @@ from trainmaster.ports import WorkflowRow
 from trainmaster.scheduler.explain_stage import explain_stage, letters, stage_state
 from trainmaster.scheduler.state import State
 from trainmaster.scheduler.unfolding import Unfolding
+from trainmaster.service.workflows import PlanReport
 
 _NAMES = {state.letter: state.value for state in StageState}
 
@@ -241,6 +242,93 @@ class PartOut(BaseModel):
             result=None if end.result is None else json.loads(end.result),
             started_at=end.started_at,
             ended_at=end.ended_at,
+        )
+
+
+class GraphOut(BaseModel):
+    """A version drawn in layers. Lists by stage, in the order of the definition."""
+
+    workflow: str
+    version: int
+    stages: list[str]
+    layer: list[int] = Field(description="from 0 at the left")
+    place: list[float] = Field(description="from 0 at the top, in rows")
+    edges: list[int] = Field(description="pairs of stage numbers, one after the other: from, to, from, to")
+
+
+class LettersOut(BaseModel):
+    """The state of every stage as a letter: . waiting, q ready, r running, s succeeded, f failed, x skipped,
+    c cancelled."""
+
+    id: str
+    state: str
+    round: int
+    letters: str
+
+
+class GridRunOut(BaseModel):
+    """A run as a column of the grid. `letters` are by the stages of the grid; a space where it has none."""
+
+    id: str
+    version: int
+    state: str
+    created_at: float
+    ran_s: float
+    letters: str
+
+
+class GridOut(BaseModel):
+    """The latest runs of a workflow against the stages of its latest version."""
+
+    workflow: str
+    version: int
+    stages: list[str]
+    runs: list[GridRunOut] = Field(description="oldest first")
+
+
+class PlanRowOut(BaseModel):
+    """A part as planned, and as it was. Seconds from the run's beginning."""
+
+    part: str
+    planned_node: str
+    planned_start_s: float
+    planned_finish_s: float
+    node: str | None
+    start_s: float | None
+    finish_s: float | None
+
+
+class PlanReportOut(BaseModel):
+    """A run against its plan. `stray_s`: mean distance of the real from the planned starts."""
+
+    run: str
+    forecast_s: float | None = Field(description="how long the plan says it takes; null without a plan")
+    took_s: float | None = Field(description="null until it has ended")
+    stray_s: float | None
+    on_planned_node: float | None = Field(description="share of the parts, 0..1")
+    parts: list[PlanRowOut]
+
+    @classmethod
+    def of(cls, report: PlanReport) -> PlanReportOut:
+        run = report.run
+        return cls(
+            run=run.id,
+            forecast_s=run.forecast_s,
+            took_s=None if run.ended_at is None else run.ended_at - run.created_at,
+            stray_s=report.stray_s,
+            on_planned_node=report.on_planned_node,
+            parts=[
+                PlanRowOut(
+                    part=row.name,
+                    planned_node=row.planned.node,
+                    planned_start_s=row.planned.start_s,
+                    planned_finish_s=row.planned.finish_s,
+                    node=row.node,
+                    start_s=row.start_s,
+                    finish_s=row.finish_s,
+                )
+                for row in report.rows
+            ],
         )
 
 

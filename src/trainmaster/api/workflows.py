@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from trainmaster.api.deps import Serving, Submitter, Viewer
+from trainmaster.api.graph_layout import layout
 from trainmaster.api.tasks import Cursor
 from trainmaster.api.workflow_answers import (
+    GraphOut,
+    GridOut,
+    GridRunOut,
+    LettersOut,
     PartOut,
+    PlanReportOut,
     StageDefinitionOut,
     StageDetailOut,
     StageOut,
@@ -23,7 +30,8 @@ from trainmaster.api.workflow_answers import (
 from trainmaster.api.workflow_requests import MOST, RunIn, WorkflowIn
 from trainmaster.domain.errors import UnknownStage
 from trainmaster.domain.ids import WorkflowRunId
-from trainmaster.domain.workflow_run import WorkflowRun, WorkflowState
+from trainmaster.domain.workflow_run import StageState, WorkflowRun, WorkflowState
+from trainmaster.scheduler.explain_stage import letters, stage_state
 from trainmaster.service.service import Service
 
 router = APIRouter(prefix="/v1", tags=["workflows"])
@@ -59,7 +67,8 @@ def run_out(service: Service, run: WorkflowRun) -> WorkflowRunOut:
 @router.post("/workflows", status_code=201, summary="Define a workflow, or a new version of it")
 async def define(body: WorkflowIn, service: Serving, person: Submitter) -> WorkflowDetailOut:
     """The same definition again is no new version. Runs keep the version they began with."""
-    return WorkflowDetailOut.of(await service.workflows.register(body.spec(), person.name))
+    spec = await asyncio.to_thread(body.spec)  # thousands of stages take a while
+    return WorkflowDetailOut.of(await service.workflows.register(spec, person.name))
 
 
 @router.get("/workflows", summary="The latest version of every workflow")
@@ -78,6 +87,46 @@ async def workflow(
 async def versions(workflow: str, service: Serving, person: Viewer) -> list[WorkflowOut]:
     await service.workflows.definition(workflow)
     return [WorkflowOut.of(row) for row in await service.store.workflows(workflow)]
+
+
+@router.get("/workflows/{workflow}/graph", summary="Its stages, laid out to be drawn")
+async def graph(workflow: str, service: Serving, person: Viewer, version: Version = None) -> GraphOut:
+    row = await service.workflows.definition(workflow, version)
+    made = await service.workflows.graph(row.name, row.version)
+    layer, place = await asyncio.to_thread(layout, made)
+    edges = [end for number, needs in enumerate(made.before) for need in needs for end in (need, number)]
+    names = [stage.name for stage in made.spec.stages]
+    return GraphOut(
+        workflow=row.name, version=row.version, stages=names, layer=layer, place=place, edges=edges
+    )
+
+
+@router.get("/workflows/{workflow}/grid", summary="Its latest runs against its stages")
+async def grid(
+    workflow: str, service: Serving, person: Viewer, runs: Annotated[int, Query(ge=1, le=100)] = 25
+) -> GridOut:
+    row = await service.workflows.definition(workflow)
+    names = [stage.name for stage in row.spec.stages]
+    found, _ = await service.store.workflow_runs(workflow, (), runs)
+    columns = []
+    for run in reversed(found):
+        live = service.state.unfoldings.get(run.id)
+        told = letters(service.state, live) if live is not None else run.stages
+        if run.version != row.version:
+            at = (await service.workflows.graph(run.workflow, run.version)).at
+            told = "".join(told[at[name]] if at.get(name, len(told)) < len(told) else " " for name in names)
+        out = run_out(service, run)
+        columns.append(
+            GridRunOut(
+                id=run.id,
+                version=run.version,
+                state=out.state,
+                created_at=run.created_at,
+                ran_s=out.ran_s,
+                letters=told,
+            )
+        )
+    return GridOut(workflow=row.name, version=row.version, stages=names, runs=columns)
 
 
 # --- runs --------------------------------------------------------------------------------------------------
@@ -130,6 +179,19 @@ async def resume(run: OwnRun, service: Serving, person: Submitter) -> WorkflowRu
     return run_out(service, await service.workflows.resume(run, person.name))
 
 
+@router.get("/workflow-runs/{run}/letters", summary="The state of every stage as a letter")
+async def states(run: RunInPath, service: Serving, person: Viewer) -> LettersOut:
+    """For views of thousands of stages; the order is that of the definition."""
+    told = await service.workflows.progress(run)
+    shown = letters(service.state, told.unfolding)
+    return LettersOut(id=run, state=told.run.state, round=told.run.round, letters=shown)
+
+
+@router.get("/workflow-runs/{run}/plan", summary="Its static plan against what became of it")
+async def plan(run: RunInPath, service: Serving, person: Viewer) -> PlanReportOut:
+    return PlanReportOut.of(await service.workflows.plan_report(run))
+
+
 @router.get("/workflow-runs/{run}/stages", summary="Its stages, in the order of the definition")
 async def stages(
     run: RunInPath,
@@ -137,11 +199,17 @@ async def stages(
     person: Viewer,
     after: Annotated[int, Query(ge=0, le=MOST)] = 0,
     limit: Annotated[int, Query(ge=1, le=2000)] = 500,
+    state: Annotated[list[StageState] | None, Query()] = None,
 ) -> StagePage:
     unfolding = (await service.workflows.progress(run)).unfolding
-    last = min(after + limit, len(unfolding.stages))
-    shown = [StageOut.of(service.state, unfolding, number) for number in range(after, last)]
-    return StagePage(stages=shown, next=last if last < len(unfolding.stages) else None)
+    shown: list[StageOut] = []
+    for number in range(after, len(unfolding.stages)):
+        if state and stage_state(service.state, unfolding, number) not in state:
+            continue
+        if len(shown) == limit:
+            return StagePage(stages=shown, next=number)
+        shown.append(StageOut.of(service.state, unfolding, number))
+    return StagePage(stages=shown, next=None)
 
 
 @router.get("/workflow-runs/{run}/stages/{stage}", summary="One stage of a run, with its tasks")

@@ -21,6 +21,7 @@ from trainmaster.bootstrap.config import Config
 from trainmaster.bootstrap.http import FolderUnusable, PortTaken, Ready
 from trainmaster.bootstrap.lock import FolderLock
 from trainmaster.bootstrap.options import service_options
+from trainmaster.bootstrap.weights import adopt
 from trainmaster.bus.memory import MemoryBus
 from trainmaster.domain.replica import Lease, Replica
 from trainmaster.domain.replica import Role as ReplicaRole
@@ -46,8 +47,9 @@ async def serve(
     """Run until SIGINT, SIGTERM or `stop`. Running tasks go on and are adopted at the next start, unless
     `leave_running` answers False at the end.
 
-    Raises AlreadyRunning, PortTaken, FolderUnusable, BadConfig, StoreUnavailable.
+    Raises AlreadyRunning, PortTaken, FolderUnusable, BadConfig, WrongWeights, StoreUnavailable.
     """
+    adopt(config.data)
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("trainmaster.cli.doctor:doctor", "Check this machine and say what to mend.", _SERVICE),
     "demo": Entry("trainmaster.cli.demo:demo", "Watch small networks train, wait and yield.", _SERVICE),
     "plan": Entry("trainmaster.cli.plan:app", "Plan task graphs on processors.", _TOOLS),
+    "policy": Entry("trainmaster.cli.policy:app", "Policies that are trained: train, choose.", _TOOLS),
     "trigger": Entry(
         "trainmaster.cli.trigger:app", "Tasks that start by the clock, again and again.", _TASKS
     ),

@@ -15,11 +15,13 @@ from trainmaster.cli.workflow_view import (
     headline,
     layers,
     part_table,
+    plan_table,
     print_definition,
     run_facts,
     run_table,
     sign,
     stage_table,
+    strayed,
     workflow_table,
 )
 from trainmaster.domain.errors import WrongParameter
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from trainmaster.client import Client
     from trainmaster.client.workflow_types import Stage, WorkflowRun
 
-app = typer.Typer(no_args_is_help=True, help="Define, run and look at graphs of tasks.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Define, run and look at graphs of tasks.")
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, or an unambiguous beginning of it.")]
 RunOrName = Annotated[str, typer.Argument(metavar="RUN|WORKFLOW", help="Id of a run, or a name.")]
@@ -191,6 +193,22 @@ def graph(context: typer.Context, what: RunOrName, as_json: AsJson = False) -> N
             shown = ", ".join(after[:6]) + (f" and {len(after) - 6} more" if len(after) > 6 else "")
             line.append_text(cell(f"  ← {shown}" + ("" if when == "all" else f" ({when})"), "dim"))
         out.print(line)
+
+
+@app.command("plan")
+def plan(context: typer.Context, run: Run, as_json: AsJson = False) -> None:
+    """The static plan of a run against what became of it."""
+    from trainmaster.cli.output import cell, console, print_json
+
+    with connect(context) as client:
+        found = client.workflow_plan(run)
+    if as_json:
+        print_json(found)
+    elif not found.parts:
+        console().print(cell("it has no plan; `trainmaster workflow show` says why"))
+    else:
+        console().print(cell(strayed(found)))
+        console().print(plan_table(found))
 
 
 @app.command("cancel")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from trainmaster.client.workflow_types import Stage, Workflow, WorkflowRun
+    from trainmaster.client.workflow_types import PlanReport, Stage, Workflow, WorkflowRun
 
 SHOWN = 200  # stages on a screen
 _STATES = {
@@ -158,6 +158,40 @@ def stage_table(found: list[Stage]) -> Table:
             cell(tasks),
             cell(span(took)),
             cell(stage.task + ": " + stage.why if stage.task else stage.why),
+        )
+    return made
+
+
+def strayed(report: PlanReport) -> str:
+    """How far reality strayed from the plan, in a line."""
+    from trainmaster.cli.text import percent, span
+
+    told = [f"planned {span(report.forecast_s)}, took {span(report.took_s)}"]
+    if report.stray_s is not None:
+        told.append(f"starts {span(report.stray_s)} off on average")
+    if report.on_planned_node is not None:
+        told.append(f"{percent(report.on_planned_node)} on their planned nodes")
+    return "; ".join(told)
+
+
+def plan_table(report: PlanReport) -> Table:
+    from trainmaster.cli.output import cell, table
+    from trainmaster.cli.text import NOTHING
+
+    def seconds(value: float | None) -> Text:
+        return cell(NOTHING if value is None else f"{value:.3f}")
+
+    made = table("part", "planned node", ">start", ">end", "node", ">start", ">end")
+    for row in report.parts[:SHOWN]:
+        add(
+            made,
+            cell(row.part, "bold"),
+            cell(row.planned_node),
+            seconds(row.planned_start_s),
+            seconds(row.planned_finish_s),
+            cell(row.node or NOTHING),
+            seconds(row.start_s),
+            seconds(row.finish_s),
         )
     return made
 

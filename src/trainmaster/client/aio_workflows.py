@@ -84,6 +84,9 @@ class AsyncWorkflowMethods:
     ) -> types.StageDetail:
         return await self._send(calls.workflow_stage(run, stage, after, limit))
 
+    async def workflow_plan(self, run: str) -> types.PlanReport:
+        return await self._send(calls.workflow_plan(run))
+
     async def wait_workflow_run(self, run: str, timeout: float | None = None) -> types.WorkflowRun:
         until = None if timeout is None else time.monotonic() + timeout
         pause = 0.02

@@ -268,6 +268,10 @@ def workflow_stage(run: str, stage: str, after: int, limit: int) -> Call[flows.S
     return Call("GET", path, _one(flows.StageDetail), _params(after=after, limit=limit))
 
 
+def workflow_plan(run: str) -> Call[flows.PlanReport]:
+    return Call("GET", f"/v1/workflow-runs/{_part(run)}/plan", _one(flows.PlanReport))
+
+
 # --- the cluster -----------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,8 @@ class Task:
     start_at: float | None = None
     trigger: str | None = None
     due: float | None = None
+    workflow_run: str | None = None
+    stage: str | None = None
 
     @property
     def ended(self) -> bool:

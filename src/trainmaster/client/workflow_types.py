@@ -144,6 +144,31 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A part as planned, and as it was. Seconds from the run's beginning."""
+
+    part: str
+    planned_node: str
+    planned_start_s: float
+    planned_finish_s: float
+    node: str | None
+    start_s: float | None
+    finish_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """A run against its plan. `stray_s`: mean distance of the real from the planned starts."""
+
+    run: str
+    forecast_s: float | None
+    took_s: float | None
+    stray_s: float | None
+    on_planned_node: float | None
+    parts: list[PlanRow]
+
+
+@dataclass(frozen=True, slots=True)
 class StageDetail:
     """A stage with its tasks. `next`: pass as `after` for more of them; None at the end."""
 
@@ -169,6 +194,7 @@ NESTED: dict[type, dict[str, type]] = {
     Workflow: {"parameters": WorkflowParameter, "stages": StageDefinition},
     WorkflowRun: {"parent": RunPlace},
     WorkflowRunPage: {"runs": WorkflowRun},
+    PlanReport: {"parts": PlanRow},
     StagePage: {"stages": Stage},
     StageDetail: {"definition": StageDefinition, "tasks": Part},
 }

@@ -91,6 +91,10 @@ class WorkflowMethods:
         """One stage of a run, with its tasks and what they returned."""
         return self._send(calls.workflow_stage(run, stage, after, limit))
 
+    def workflow_plan(self, run: str) -> types.PlanReport:
+        """The static plan of a run against what became of it."""
+        return self._send(calls.workflow_plan(run))
+
     def wait_workflow_run(self, run: str, timeout: float | None = None) -> types.WorkflowRun:
         """The run once it has ended. Raises WaitTimeout."""
         until = None if timeout is None else time.monotonic() + timeout

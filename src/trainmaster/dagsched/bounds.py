@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from trainmaster.dagsched.graph import TaskGraph
-from trainmaster.dagsched.jit import kernel
-from trainmaster.dagsched.kernels.ranks import b_levels, t_levels
+from trainmaster.dagsched.jit import inner, kernel
+from trainmaster.dagsched.kernels.ranks import b_levels
 from trainmaster.dagsched.kernels.sorting import rising
 from trainmaster.dagsched.machine import Machine, machine_for
 
@@ -46,7 +46,7 @@ class Bounds:
         return max(self.area, self.path, self.join, self.combined)
 
 
-@kernel
+@inner
 def _one_machine(release, time, order, rank, k):
     """C_max of 1 | r_j | C_max over the entries whose ``rank`` is below k; ``order`` sorts by release."""
     now = 0.0
@@ -67,48 +67,45 @@ def join_aware_heads(g, work):
     maximum is found by bisection over k.
     """
     n = work.size
-    head = np.zeros(n)
+    topo, pred_ptr, pred, pred_cost = g.topo, g.pred_ptr, g.pred, g.pred_cost
+    head = np.empty(n)
     for position in range(n):
-        v = g.topo[position]
-        lo = g.pred_ptr[v]
-        d = g.pred_ptr[v + 1] - lo
-        if d == 0:
-            continue
-        if d == 1:
-            # The single parent beside v is never worse than its data sent.
-            head[v] = head[g.pred[lo]] + work[g.pred[lo]]
+        v = topo[position]
+        lo = pred_ptr[v]
+        d = pred_ptr[v + 1] - lo
+        if d < 2:
+            # A single parent beside v is never worse than its data sent.
+            head[v] = 0.0 if d == 0 else head[pred[lo]] + work[pred[lo]]
             continue
         release = np.empty(d)
         time = np.empty(d)
         arrival = np.empty(d)
         for i in range(d):
-            u = g.pred[lo + i]
+            u = pred[lo + i]
             release[i] = head[u]
             time[i] = work[u]
-            arrival[i] = head[u] + work[u] + g.pred_cost[lo + i]
-        by_arrival = rising(-arrival)
+            # Negative, so that rising is falling.
+            arrival[i] = -(head[u] + work[u] + pred_cost[lo + i])
+        by_arrival = rising(arrival)
         rank = np.empty(d, np.int64)
         for i in range(d):
             rank[by_arrival[i]] = i
         by_release = rising(release)
         # Smallest k whose C_max reaches the next remote arrival: the optimum is there or just before.
+        best = np.inf
         low = 0
         high = d
-        while low < high:
+        while low <= high:
             k = (low + high) // 2
-            if _one_machine(release, time, by_release, rank, k) >= arrival[by_arrival[k]]:
-                high = k
-            else:
+            span = _one_machine(release, time, by_release, rank, k)
+            remote = -arrival[by_arrival[k]] if k < d else 0.0
+            if remote > span:
+                span = remote
                 low = k + 1
-        best = _one_machine(release, time, by_release, rank, low)
-        if low < d and arrival[by_arrival[low]] > best:
-            best = arrival[by_arrival[low]]
-        if low > 0:
-            before = _one_machine(release, time, by_release, rank, low - 1)
-            if arrival[by_arrival[low - 1]] > before:
-                before = arrival[by_arrival[low - 1]]
-            if before < best:
-                best = before
+            else:
+                high = k - 1
+            if span < best:
+                best = span
         head[v] = best
     return head
 
@@ -151,12 +148,13 @@ def machine_bounds(graph: TaskGraph, machine: Machine) -> Bounds:
     rate = float(p) if machine.alike else _rate(machine, work)
     head = join_aware_heads(a, work)
     tail = b_levels(a, work, 0.0) - work
-    plain = t_levels(a, work, 0.0)
+    # The longest path up to each task and with it, as the levels of the reversed graph.
+    path = b_levels(a.reversed(), work, 0.0)
     by_tail = np.argsort(-tail, kind="stable")
     thresholds = np.unique(np.quantile(head, np.linspace(0.0, 1.0, THRESHOLDS)))
     bounds = Bounds(
         area=float(work.sum()) / rate,
-        path=float((plain + work + tail).max()),
+        path=float((path + tail).max()),
         join=float((head + work + tail).max()),
         combined=float(combined_bound(head, tail, work, rate, thresholds, by_tail)),
     )

@@ -35,7 +35,7 @@ class WeightError(GraphError):
 class WeightOverflowError(GraphError):
     """The weights are finite but their sum is not.
 
-    Fields: ``what`` ("work" or "cost").
+    Fields: ``what`` ("work", "cost" or "work and cost").
     """
 
     def __init__(self, what: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainmaster.dagsched.kernels.inorder import schedule_in_order
+from trainmaster.dagsched.kernels.ports import free_ports
 from trainmaster.dagsched.kernels.readyscan import schedule_ready
 from trainmaster.dagsched.problem import Draft, Problem, one_copy_each
 
@@ -29,10 +30,10 @@ def in_order(
         problem.p,
         insertion,
         finish_counts,
-        np.zeros((1, 1)) if bias is None else bias,
+        bias,
         np.full(problem.n, -1, np.int64) if group is None else group,
         np.zeros(0, np.int64) if home is None else home,
-        problem.single,
+        free_ports(problem.p, problem.single),
     )
     return one_copy_each(problem, *columns)
 
@@ -47,18 +48,18 @@ def by_scan(
     busy: bool = False,
 ) -> Draft:
     """``schedule_ready`` as a draft; ``group`` numbers the parts from 0."""
-    groups = 0 if group is None else int(group.max()) + 1
+    size = None if group is None else np.bincount(group)
     columns = schedule_ready(
         problem.g,
         priority,
         problem.times,
         problem.p,
         rule,
-        np.zeros((1, 1)) if bias is None else bias,
-        np.full(problem.n, -1, np.int64) if group is None else group,
-        np.full(groups, -1, np.int64),
-        np.zeros(0, np.int64) if group is None else np.bincount(group, minlength=groups),
+        bias,
+        group,
+        None if size is None else np.full(size.size, -1, np.int64),
+        size,
         busy,
-        problem.single,
+        free_ports(problem.p, problem.single),
     )
     return one_copy_each(problem, *columns)

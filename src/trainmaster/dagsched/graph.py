@@ -106,6 +106,9 @@ class TaskGraph:
         from trainmaster.dagsched.kernels.arrays import Arrays
         from trainmaster.dagsched.kernels.csr import one_cycle, topological_order, transpose
 
+        with np.errstate(over="ignore"):
+            if not np.isfinite(work.sum() + cost.sum()):
+                raise WeightOverflowError("work and cost")
         if names is not None and len(names) != work.size:
             raise ShapeError("names", f"needs {work.size} names, has {len(names)}")
         pred_ptr, pred, pred_cost = transpose(ptr, succ, cost)

@@ -68,7 +68,8 @@ def machine_for(graph: TaskGraph, processors: int | Sequence[float] | npt.NDArra
             raise ProcessorsError(processors, "every speed must be finite and above zero")
         if np.all(given == 1.0):
             return Machine(given.size, graph.work.reshape(-1, 1))
-        times = graph.work[:, None] / given[None, :]
+        with np.errstate(over="ignore"):
+            times = graph.work[:, None] / given[None, :]
     elif given.ndim == 2 and given.shape[0] == graph.n:
         _count(given.shape[1], f"array of shape {given.shape}")
         if not np.all(np.isfinite(given) & (given >= 0)):
@@ -81,8 +82,10 @@ def machine_for(graph: TaskGraph, processors: int | Sequence[float] | npt.NDArra
             f"array of shape {given.shape}",
             f"needs a whole number, p speeds or times of shape ({graph.n}, p)",
         )
-    if times.shape[1] == 1:
-        return Machine(1, times)
+    with np.errstate(over="ignore"):
+        longest = times.max(axis=1).sum() + graph.arrays.succ_cost.sum()
+    if not np.isfinite(longest):
+        raise ProcessorsError("times", "with the costs they add up to more than a float holds")
     return Machine(times.shape[1], times)
 
 

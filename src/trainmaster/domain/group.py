@@ -32,7 +32,8 @@ class Group:
     that they train in it. `stores`: the address each worker said it can be reached at, which also says that
     it is ready. `leaving`: those the next plan shall not have. `broken`: who said that this generation
     failed. `planned_at`: when the latest plan was made. `failures`: workers and generations that failed in a
-    row. `next_rank`: of the next worker to be started; a rank is used once.
+    row. `next_rank`: of the next worker to be started; a rank is used once. `fresh`: members that have never
+    joined a generation, and so have nothing of the training.
     """
 
     generation: int = 0
@@ -44,6 +45,7 @@ class Group:
     planned_at: float = 0.0
     failures: int = 0
     next_rank: int = 0
+    fresh: frozenset[int] = frozenset()
 
     @property
     def settled(self) -> bool:
@@ -66,6 +68,7 @@ class Group:
             "planned_at": self.planned_at,
             "failures": self.failures,
             "next_rank": self.next_rank,
+            "fresh": sorted(self.fresh),
         }
 
     @classmethod
@@ -81,6 +84,7 @@ class Group:
             planned_at=data["planned_at"],
             failures=data["failures"],
             next_rank=data["next_rank"],
+            fresh=frozenset(data.get("fresh", ())),
         )
 
 

@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -194,7 +194,8 @@ class Graph:
     before: tuple[tuple[int, ...], ...]
     behind: tuple[tuple[int, ...], ...]
     order: tuple[int, ...]
-    given: tuple[bool, ...] = field(default=())  # has expressions in its task, which must be filled in
+    given: tuple[bool, ...] = ()  # has expressions in its task, which must be filled in
+    named: tuple[bool, ...] = ()  # some expression names what it hands on, which must be kept
 
 
 def graph(spec: WorkflowSpec) -> Graph:
@@ -220,7 +221,18 @@ def graph(spec: WorkflowSpec) -> Graph:
         names = " → ".join([*cycle, cycle[0]])
         raise CyclicWorkflow(f"stages wait for each other: {names}", cycle=cycle, field="after")
     given = tuple(stage.task is not None and _has_expressions(stage.task) for stage in spec.stages)
-    return Graph(spec, at, tuple(before), tuple(map(tuple, behind)), tuple(order), given)
+    named = [False] * len(before)
+    for path in _named(spec):
+        if path[0] == "stages" and len(path) > 1 and path[1] in at:
+            named[at[path[1]]] = True
+    return Graph(spec, at, tuple(before), tuple(map(tuple, behind)), tuple(order), given, tuple(named))
+
+
+def _named(spec: WorkflowSpec) -> Iterable[Path]:
+    for stage in spec.stages:
+        yield from expressions(stage)
+    for _, text in spec.outputs:
+        yield from paths(json.loads(text))
 
 
 def _topological(before: list[tuple[int, ...]], behind: list[list[int]]) -> list[int]:
@@ -357,7 +369,7 @@ def _has_expressions(task: TaskSpec) -> bool:
 def expressions(stage: Stage) -> Iterable[Path]:
     """The paths in all expressions of a stage."""
     task = stage.task
-    if task is not None:
+    if task is not None and (_has_expressions(task) or task.volumes):
         yield from paths([*task.command, task.function, task.image, task.directory, list(task.volumes)])
         yield from paths(dict(task.environment))
         yield from paths(json.loads(task.arguments) if MARK in task.arguments else None)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from trainmaster.domain.ids import TaskId, UserName, WorkflowRunId
-from trainmaster.domain.task import Part, Planned
+from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.task import Part
 
 
 class WorkflowState(StrEnum):
@@ -46,13 +46,24 @@ STAGE_ENDED = frozenset({StageState.SUCCEEDED, StageState.FAILED, StageState.SKI
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """Where a static plan puts a part: its node, its turn there, and seconds from the run's beginning."""
+
+    node: NodeId
+    position: int
+    start_s: float
+    finish_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowRun:
     """The row of a run. It changes when the run starts, is cancelled, ends or is resumed, and not in between:
     how far it has come follows from its tasks.
 
     `parameters`, `outputs`: JSON objects. `pins`: the version of every workflow it contains, its own too.
-    `round`: how often it was resumed. `parent`: the part of another run that it is. `stages`: once it has
-    ended, the letter of every stage in the order of the definition. `plan`: by stage, if it was planned.
+    `round`: how often it was resumed; `since`: of each stage (empty: 0) the first round whose parts count.
+    `parent`: the part of another run that it is. `stages`: once it has ended, the letter of every stage in
+    the order of the definition. `plan`: by stage, or `stage[key]`, if it was planned.
     """
 
     id: WorkflowRunId
@@ -67,12 +78,13 @@ class WorkflowRun:
     outputs: str = "{}"
     pins: tuple[tuple[str, int], ...] = ()
     round: int = 0
+    since: tuple[int, ...] = ()
     parent: Part | None = None
     depth: int = 0
     ended_at: float | None = None
     reason: str = ""
     stages: str = ""
-    plan: Mapping[str, Planned] = field(default_factory=dict)
+    plan: Mapping[str, PlannedPart] = field(default_factory=dict)
     forecast_s: float | None = None  # how long the plan says it takes
 
     @property

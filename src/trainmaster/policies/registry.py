@@ -16,6 +16,8 @@ from trainmaster.policies.allotment.fixed import Fixed
 from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput
 from trainmaster.policies.allotment.optimus import Optimus
 from trainmaster.policies.allotment.pollux import Pollux
+from trainmaster.policies.allotment.residual_ppo import ResidualPpo
+from trainmaster.policies.allotment.rlpto import Rlpto
 from trainmaster.policies.allotment.slaq import Slaq
 from trainmaster.policies.allotment.tiresias import Tiresias
 from trainmaster.policies.allotment.tradl import Tradl
@@ -75,6 +77,8 @@ ALLOTMENTS: dict[str, Callable[[], Allotment]] = {
     "afs": Afs,
     "pollux": Pollux,
     "marginal_goodput": MarginalGoodput,
+    "rlpto": Rlpto,
+    "residual_ppo": ResidualPpo,
 }
 PLACEMENTS: dict[str, Callable[[], Placement]] = {
     "random": Random,
@@ -115,6 +119,10 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "dtes", "priority", "fixed", "least_loaded", "none",
             "as the DTES paper: by priority to the node under the least pressure",
+        ),
+        Profile(
+            "rlpto", "multi_queue", "rlpto", "least_loaded", "newest_first",
+            "as the RLPTO paper: priority queues, and workers by a trained agent as training converges",
         ),
         Profile(
             "planned", "plan", "fixed", "plan", "none",

@@ -84,7 +84,7 @@ def place(
     for _ in range(wanted):
         usable = room.planned_node_usable(task)
         context = Context(change.now, change.salt(), len(room.views), usable, here)
-        chosen = room.best(task, guard, placement, context)
+        chosen = room.best(task, guard, placement, context, wanted)
         if chosen is None:
             break
         taken.append(room.take(task, chosen))

@@ -129,7 +129,7 @@ def on_joined(change: Change, event: WorkerJoined) -> None:
     group = task.group
     if event.generation != group.generation or run.id.rank not in group.members:
         return
-    group = regrouped(group, joined=group.joined | {run.id.rank})
+    group = regrouped(group, joined=group.joined | {run.id.rank}, fresh=group.fresh - {run.id.rank})
     _plan(change, change.task(moved(task, group=group)), event.step)
 
 
@@ -277,6 +277,14 @@ def _plan(change: Change, task: Task, step: float | None = None) -> None:
             _stop(change, run, task.spec.grace_s)
         return
     runs = change.state.runs[task.id]
+    done = any(rank not in group.fresh and _ended_well(runs.get(rank)) for rank in group.members)
+    if group.broken and done and set(alive) <= group.fresh:
+        # Training ended while they were on their way in: alone, they would begin it anew.
+        members = tuple(rank for rank in group.members if rank not in group.fresh)
+        change.task(moved(task, group=regrouped(group, members=members)))
+        for run in live.values():
+            _stop(change, run, task.spec.grace_s)
+        return
     dead = [rank for rank in group.members if rank not in live and not _ended_well(runs.get(rank))]
     if group.broken:
         if not (dead or group.broken >= set(alive)):
@@ -324,6 +332,7 @@ def _publish(change: Change, task: Task, members: tuple[int, ...]) -> None:
         joined=frozenset(),
         broken=frozenset(),
         planned_at=change.now,
+        fresh=frozenset(rank for rank in members if rank in before.fresh or rank not in before.members),
     )
     runs = change.state.runs[task.id]
     # Those that ended well were counted until now: it was not known that training goes on without them.

@@ -58,6 +58,8 @@ def _blocked(state: State, task: Task, now: float) -> Explanation:
 def _waiting(state: State, task: Task, now: float) -> Explanation:
     spec, room = task.spec, Room(state)
     facts = [Fact("needs", _needs(task))]
+    if spec.part is not None:
+        facts.append(Fact("workflow", f"stage {spec.part.stage} of {spec.part.run}"))
     able = [room.views[at] for at in sorted(room.able(task))]
     fitting = room.fitting(task)
     blocking = "order"
@@ -133,6 +135,9 @@ def _running(state: State, task: Task, now: float) -> Explanation:
     for run in list(runs.values())[:_SHOWN]:
         gpus = f", GPUs {', '.join(map(str, run.devices))}" if run.devices else ""
         facts.append(Fact(f"worker {run.id.rank}", f"{run.state} on {run.node}{gpus}"))
+    if task.spec.start_at is not None and task.spec.start_at > now:
+        left = format_duration(task.spec.start_at - now)
+        facts.append(Fact("starts", f"in {left}, by the clock of the lane that has it"))
     if task.attempt > 1:
         text = f"{task.failures} failed, {task.losses} lost, {task.interruptions} interrupted before this one"
         facts.append(Fact("attempts", text))

@@ -6,7 +6,7 @@ from trainmaster.domain.ids import TaskId
 from trainmaster.domain.lifecycle import WAITING
 from trainmaster.domain.workflow_run import STAGE_ENDED, StageState
 from trainmaster.scheduler.state import State
-from trainmaster.scheduler.unfolding import Unfolding
+from trainmaster.scheduler.unfolding import WHEN_WORDS, Unfolding
 
 _SHOWN = 4
 
@@ -39,7 +39,7 @@ def explain_stage(state: State, unfolding: Unfolding, number: int) -> str:
             f"{unfolding.stage(need).name} ({stage_state(state, unfolding, need)})" for need in waits[:_SHOWN]
         ]
         more = f" and {len(waits) - _SHOWN} more" if len(waits) > _SHOWN else ""
-        return f"waits for {', '.join(names)}{more}; it runs when {stage.when}"
+        return f"waits for {', '.join(names)}{more}; it runs when {WHEN_WORDS[stage.when]}"
     told = []
     queued = [
         one for one in at.open.values() if (t := state.tasks.get(TaskId(one or ""))) and t.state in WAITING

@@ -76,7 +76,7 @@ from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.state import Change, Progress, arm, moved
 from trainmaster.scheduler.submission import check_placeable_now, submit
 from trainmaster.scheduler.timers import Timer, TimerKind
-from trainmaster.scheduler.workflows import on_opened, on_workflow_cancel, on_workflow_timeout
+from trainmaster.scheduler.workflows import on_node_lost, on_opened, on_workflow_cancel, on_workflow_timeout
 
 
 def react(change: Change, event: Event) -> None:
@@ -241,6 +241,7 @@ def on_vanished(change: Change, event: NodeVanished) -> None:
     change.record(RecordKind.NODE_GONE, node=node.id)
     for run in list(change.state.on_node.get(node.id, {}).values()):
         _lost(change, run, f"{node.id} is gone")
+    on_node_lost(change, node.id)
 
 
 # --- news of runs ------------------------------------------------------------------------------------------

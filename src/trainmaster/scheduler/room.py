@@ -17,6 +17,10 @@ from trainmaster.scheduler.state import State
 
 renewed = replacer(NodeView)
 
+# Asked so often for one shape of need, a heap of the nodes is worth what keeping it up to date costs. Tasks
+# of one worker may have many shapes, whose heaps would all have to be kept up at every placement.
+_OFTEN = 8
+
 # From a task and the orders of the nodes it fits on to those it may use.
 Guard = Callable[[Task, set[int]], set[int]]
 
@@ -140,9 +144,12 @@ class Room:
         return Resources(cpu_m, memory, gpus, lanes)
 
     def best(
-        self, task: Task, guard: Guard | None, placement: Placement, context: Context
+        self, task: Task, guard: Guard | None, placement: Placement, context: Context, times: int = 1
     ) -> NodeView | None:
-        """The node for one worker among those with room that `guard` leaves open; None if there is none."""
+        """The node for one worker among those with room that `guard` leaves open; None if there is none.
+
+        `times`: about how often the same will be asked in this cycle.
+        """
         fitting = self.fitting(task)
         if guard is not None:
             fitting = guard(task, fitting)
@@ -153,7 +160,7 @@ class Room:
             if not self._scores:
                 self._rescore = lambda view: (*placement.score(view, task, context), view.order)
                 self._scores = self._scored(placement, self._rescore)
-            if guard is None:
+            if guard is None and (times >= _OFTEN or shape_of(task) in self._heaps):
                 return views[self._first(shape_of(task), fitting)]
             return views[min(fitting, key=self._scores.__getitem__)]
         score, at = min((placement.score(views[at], task, context), at) for at in fitting)
@@ -176,8 +183,8 @@ class Room:
         return found
 
     def _first(self, shape: tuple[object, ...], fitting: set[int]) -> int:
-        """The one with the smallest score, at a cost that does not grow with their number: a task of many
-        workers asks as often. What changed since it was put on the heap was put there again."""
+        """The one with the smallest score, at a cost that does not grow with their number. What changed since
+        it was put on the heap was put there again."""
         heap, scores = self._heaps.get(shape), self._scores
         if heap is None:
             heap = self._heaps[shape] = [(scores[at], at) for at in fitting]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from trainmaster.domain.errors import (
@@ -23,7 +23,7 @@ from trainmaster.domain.errors import (
 from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId
 from trainmaster.domain.template import Path, fill, reach
 from trainmaster.domain.workflow import MAX_PARTS, Graph, Stage, When, count_parts
-from trainmaster.domain.workflow_run import STAGE_ENDED, PartEnd, StageState, WorkflowRun
+from trainmaster.domain.workflow_run import STAGE_ENDED, PartEnd, StageState, WorkflowRun, WorkflowState
 
 MAX_OUTPUTS_BYTES = 8 * 1024 * 1024  # of JSON kept of all parts of one stage
 
@@ -43,14 +43,13 @@ class Order(NamedTuple):
 
 @dataclass(slots=True)
 class StageRun:
-    """One stage of one run. `round`: no earlier one's parts count (see `Unfolding.replay`)."""
+    """One stage of one run."""
 
     state: StageState = StageState.WAITING
     waits: int = 0  # stages before it that have not ended
     good: int = 0  # of those before it: succeeded
     bad: int = 0  # of those before it: failed, or skipped because of a failure
     tainted: bool = False  # skipped because of a failure
-    round: int = 0
     made: int = 0  # parts so far
     todo: deque[Order] = field(default_factory=deque)
     open: dict[str, TaskId | WorkflowRunId | None] = field(default_factory=dict)
@@ -58,7 +57,7 @@ class StageRun:
     failed: int = 0
     cancelled: int = 0
     results: dict[str, str | None] | None = field(default_factory=dict)  # JSON; None: too much of it
-    size: int = 0  # of the results
+    size: int = 0  # of the results, which are kept if somebody will ask for them
     listed: bool = False  # in the backlog
     held: bool = False  # not to end yet
     reason: str = ""
@@ -77,6 +76,7 @@ class Unfolding:
         self.parameters: dict[str, Any] = json.loads(run.parameters)
         self.stages = [StageRun(waits=len(needs)) for needs in graph.before]
         self.left = len(self.stages)  # stages that have not ended
+        self.stopping = False
         self.open = 0  # parts submitted and not ended
         self.parts_made = self.parts_ended = 0
         self._fresh = deque(number for number in graph.order if not graph.before[number])
@@ -145,9 +145,12 @@ class Unfolding:
 
     def stop(self) -> None:
         """Submit nothing more: what has no open part is cancelled, the rest once its parts have ended."""
+        self.stopping = True
         self._fresh.clear()
         self._backlog.clear()
         for at in self.stages:
+            if at.state is StageState.FAILED and at.cancelled and not at.failed:
+                at.state = StageState.CANCELLED
             self.parts_made -= len(at.todo)
             at.made -= len(at.todo)
             at.todo.clear()
@@ -163,6 +166,8 @@ class Unfolding:
             at.todo.extend(self._parts(number, stage, nodes))
         except TrainmasterError as error:
             at.todo.append(Order(number, error=error))
+        except RecursionError:
+            at.todo.append(Order(number, error=nested_too_deeply()))
         at.made = len(at.todo)
         self.parts_made += at.made
         self._go_on(number)
@@ -195,10 +200,10 @@ class Unfolding:
         if stage.emits and result is not None:
             try:
                 result = self._emitted(number, end.part.key, result)
-            except TooManyParts as error:
+            except (TooManyParts, RecursionError) as error:
                 at.failed += 1
-                at.reason = at.reason or error.message
-        if at.results is None:
+                at.reason = at.reason or str(error)
+        if at.results is None or not self.graph.named[number]:
             return
         at.results[end.part.key] = result
         at.size += len(result or "")
@@ -224,7 +229,7 @@ class Unfolding:
     def _go_on(self, number: int) -> None:
         at = self.stages[number]
         if at.todo:
-            if self.run.stopping:
+            if self.stopping:
                 self.parts_made -= len(at.todo)
                 at.made -= len(at.todo)
                 at.todo.clear()
@@ -236,7 +241,7 @@ class Unfolding:
 
     def _stage_over(self, number: int) -> None:
         at = self.stages[number]
-        if self.run.stopping and (at.cancelled or at.ended < at.made):
+        if self.stopping and (at.cancelled or at.ended < at.made):
             state = StageState.CANCELLED
         elif at.failed or at.cancelled:
             state = StageState.FAILED
@@ -252,7 +257,7 @@ class Unfolding:
             at = self.stages[number]
             at.state = state
             self.left -= 1
-            if self.run.stopping:
+            if self.stopping:
                 continue
             for behind in self.graph.behind[number]:
                 follower = self.stages[behind]
@@ -291,16 +296,15 @@ class Unfolding:
             if when is When.FAILED or self.stages[need].state is not StageState.SUCCEEDED
         ]
         more = f" and {len(told) - 3} more" if len(told) > 3 else ""
-        return f"it runs when {_WHEN[when]}; {', '.join(told[:3])}{more}"
+        return f"it runs when {WHEN_WORDS[when]}; {', '.join(told[:3])}{more}"
 
     # --- again ---------------------------------------------------------------------------------------------
 
     def replay(self, recorded: Iterable[PartEnd]) -> None:
         """Tell what is known of earlier submitted parts, at the beginning. RUNNING ones are open again.
 
-        Only parts of the latest round count, and of earlier ones those that succeeded and come after nothing
-        that has been done again since. That is all there is to resuming a run: its round rises, and what had
-        not succeeded, with all that follows, is due.
+        Parts of the latest round count, and of earlier ones those that succeeded, unless the stage has been
+        done again since (`WorkflowRun.since`).
         """
         known: dict[int, dict[str, PartEnd]] = {}
         for end in recorded:
@@ -313,13 +317,9 @@ class Unfolding:
         later: deque[int] = deque()
         while self._fresh:
             number = self._fresh.popleft()
-            at = self.stages[number]
-            at.round = max((self.stages[need].round for need in self.graph.before[number]), default=0)
+            since = self.run.since[number] if self.run.since else 0
             parts = known.get(number, {})
-            counting = {key: end for key, end in parts.items() if self._counts(end, at.round)}
-            at.round = max([at.round, *(end.part.round for end in counting.values())])
-            if len(counting) < len(parts):
-                at.round = self.run.round
+            counting = {key: end for key, end in parts.items() if self._counts(end, since)}
             if self.stage(number).broadcast and not counting:
                 later.append(number)
             else:
@@ -407,12 +407,36 @@ class Unfolding:
                 raise InvariantBroken(f"{self.stage(number).name} has ended with open parts", run=self.run.id)
 
 
-_WHEN = {
+def nested_too_deeply() -> ValueTooLarge:
+    return ValueTooLarge("what it is given is nested too deeply", remedy="hand over the path of a file")
+
+
+WHEN_WORDS = {
     When.ALL: "all before it succeed",
     When.ANY: "one before it succeeds",
     When.FAILED: "one before it fails",
     When.ALWAYS: "all before it have ended",
 }
+
+
+def resumed(graph: Graph, run: WorkflowRun, recorded: Sequence[PartEnd]) -> WorkflowRun:
+    """The row with which an ended run is resumed: another round, in which everything is due that has not
+    succeeded, and all that follows it. Of a stage that failed the parts that succeeded still count."""
+    before = Unfolding(graph, run)
+    before.replay(recorded)
+    round_ = run.round + 1
+    since = list(run.since) or [0] * len(before.stages)
+    touched = [False] * len(since)
+    for number in graph.order:
+        if any(touched[need] for need in graph.before[number]):
+            since[number] = round_
+            touched[number] = True
+        else:
+            touched[number] = before.stages[number].state not in (StageState.SUCCEEDED, StageState.SKIPPED)
+    return replace(
+        run, state=WorkflowState.RUNNING, stopping="", reason="", outputs="{}", stages="", ended_at=None,
+        round=round_, since=tuple(since),
+    )  # fmt: skip
 
 
 def _place(key: str) -> tuple[tuple[int, int, str], ...]:

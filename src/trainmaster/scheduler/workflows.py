@@ -26,7 +26,7 @@ from trainmaster.domain.workflow_run import PartEnd, StageState, WorkflowRun, Wo
 from trainmaster.scheduler.attempts import finish, stop_attempt
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
-from trainmaster.scheduler.unfolding import Order, Unfolding
+from trainmaster.scheduler.unfolding import Order, Unfolding, nested_too_deeply
 
 Submit = Callable[[Change, TaskSubmitted], None]
 
@@ -73,6 +73,15 @@ def on_workflow_timeout(change: Change, run_id: WorkflowRunId, round_: int) -> N
     if unfolding is not None and unfolding.run.round == round_:
         limit = unfolding.graph.spec.timeout_s or 0.0
         _stop(change, unfolding, "timeout", f"it ran longer than {limit:g} s")
+
+
+def on_node_lost(change: Change, node: NodeId) -> None:
+    """A part of a broadcast that waits for a node that is gone would wait for ever: it has failed."""
+    for unfolding in change.state.unfoldings.values():
+        for stage, at in zip(unfolding.graph.spec.stages, unfolding.stages, strict=True):
+            task = change.state.tasks.get(TaskId(at.open.get(node) or "")) if stage.broadcast else None
+            if task is not None and task.state in (TaskState.QUEUED, TaskState.INTERRUPTED):
+                finish(change, task, Move.FAIL, f"{node}, for which it was meant, is gone")
 
 
 def advance(change: Change, submit: Submit) -> None:
@@ -134,6 +143,8 @@ def _submit(change: Change, unfolding: Unfolding, order: Order, submit: Submit) 
         unfolding.submitted(order, new)
     except TrainmasterError as error:
         _fail(change, unfolding, stage, part, order, error)
+    except RecursionError:
+        _fail(change, unfolding, stage, part, order, nested_too_deeply())
 
 
 def _fail(
@@ -141,7 +152,7 @@ def _fail(
 ) -> None:
     """A part that cannot be submitted: a task that has failed stands for it, so that the reason is kept."""
     new = task_id(_entropy(part))
-    template = stage.task or TaskSpec(stage.name, TaskKind.FUNCTION, function="workflow:" + "run")
+    template = stage.task or TaskSpec(stage.name, TaskKind.FUNCTION, function=f"workflow:{stage.workflow}")
     spec = respec(template, name=_name(stage, part), user=unfolding.run.owner, part=part, after=())
     task = Task(
         id=new,
@@ -250,6 +261,8 @@ def _verdict(unfolding: Unfolding) -> tuple[WorkflowState, str, str]:
         return WorkflowState.SUCCEEDED, _bounded(outputs, "what the workflow hands on"), "every stage is done"
     except TrainmasterError as error:
         return WorkflowState.FAILED, "{}", f"its outputs: {error.message}"
+    except RecursionError:
+        return WorkflowState.FAILED, "{}", "its outputs are nested too deeply"
 
 
 def _record(change: Change, kind: RecordKind, run: WorkflowRun, reason: str) -> None:

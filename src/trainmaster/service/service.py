@@ -133,6 +133,7 @@ class Service:
         """`leave_running`: tasks go on and are adopted at the next start; else their workers are killed."""
         await self.engine.close(leave_running)
         await self.dispatch.close()
+        await self.workflows.close()
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*self._jobs, return_exceptions=True)

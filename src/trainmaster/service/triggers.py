@@ -177,6 +177,9 @@ class TriggerDesk:
         due.validate(timing)
         trigger = changed(trigger, timing=timing)
         validate_trigger(trigger)
+        if next(due.due_times(timing, self._now_ms()), None) is None:
+            remedy = "give a time, or an end, that has not passed"
+            raise InvalidTrigger("rule: it is never due from now on", remedy=remedy, field="rule")
         period_ms = due.shortest_period(timing, self._now_ms())
         return changed(trigger, target=self.checked(trigger.target), period_ms=period_ms)
 

@@ -10,26 +10,64 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
+import structlog
+
 from trainmaster.domain.errors import (
     IdempotencyConflict,
     InvalidWorkflow,
     NotResumable,
+    TrainmasterError,
     UnknownStage,
     UnknownWorkflow,
     UnknownWorkflowRun,
     WorkflowRunEnded,
 )
 from trainmaster.domain.events import Event, WorkflowCancelRequested, WorkflowOpened
-from trainmaster.domain.ids import TaskId, UserName, WorkflowRunId, workflow_run_id
+from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId, workflow_run_id
 from trainmaster.domain.task import TaskSpec
 from trainmaster.domain.workflow import MAX_VALUE_BYTES, Graph, WorkflowSpec, validate, with_defaults
-from trainmaster.domain.workflow_run import PartEnd, WorkflowRun, WorkflowState
+from trainmaster.domain.workflow_run import PartEnd, PlannedPart, WorkflowRun, WorkflowState
 from trainmaster.ports import Clock, Loaded, Store, WorkflowRow
 from trainmaster.scheduler.state import State
-from trainmaster.scheduler.unfolding import Unfolding
+from trainmaster.scheduler.unfolding import Unfolding, resumed
 from trainmaster.service.loop import Loop
+from trainmaster.service.workflow_plan import CannotPlan, Planner, known_algorithm
 
+log = structlog.get_logger(__name__)
+
+_LEARN_FROM = 20  # runs, for the durations of a plan
 _GRAPHS = 64  # compiled definitions and rebuilt runs that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A planned part and what became of it. Seconds count from the run's beginning."""
+
+    name: str
+    planned: PlannedPart
+    node: NodeId | None = None
+    start_s: float | None = None
+    finish_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """How far reality strayed from the plan."""
+
+    run: WorkflowRun
+    rows: list[PlanRow]
+
+    @property
+    def stray_s(self) -> float | None:
+        """Mean distance of the real from the planned starts."""
+        off = [abs(row.start_s - row.planned.start_s) for row in self.rows if row.start_s is not None]
+        return sum(off) / len(off) if off else None
+
+    @property
+    def on_planned_node(self) -> float | None:
+        """Share of the parts that ran where they were planned."""
+        there = [row.node == row.planned.node for row in self.rows if row.node is not None]
+        return sum(there) / len(there) if there else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +90,7 @@ class Workflows:
         self._state = state
         self._store = store
         self._clock = clock
+        self._planner = Planner()
         self._graphs: dict[tuple[str, int], Graph] = {}
         self._ended: dict[tuple[WorkflowRunId, int], Unfolding] = {}
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -61,10 +100,17 @@ class Workflows:
         self._state.next_run_seq = loaded.last_run_seq + 1
         events: list[Event] = []
         for run in loaded.workflow_runs:
-            library = await self._library(run.pins)
+            try:
+                library = await self._library(run.pins)
+            except TrainmasterError as error:
+                log.error("a workflow run cannot go on", run=run.id, error=error.message)
+                continue
             events.append(WorkflowOpened(run, library, tuple(loaded.parts.get(run.id, ()))))
         if events:
             await self._loop.deliver(events)
+
+    async def close(self) -> None:
+        await self._planner.close()
 
     # --- definitions ---------------------------------------------------------------------------------------
 
@@ -73,10 +119,21 @@ class Workflows:
 
         Raises InvalidWorkflow and those below it, UnknownWorkflow for one it contains.
         """
-        made = await asyncio.to_thread(validate, spec)
+        try:
+            made = await asyncio.to_thread(validate, spec)
+        except RecursionError:
+            raise InvalidWorkflow(
+                "a value is nested too deeply", remedy="put it into a file", field="stages"
+            ) from None
         for stage in spec.stages:
             if stage.task is not None and stage.task.volumes:
                 self._check(stage.task)
+        if spec.plan and not await asyncio.to_thread(known_algorithm, spec.plan):
+            raise InvalidWorkflow(
+                f"plan: there is no algorithm {spec.plan!r}",
+                remedy='use "auto", or one of those in docs/how-to/plan-a-graph',
+                field="plan",
+            )
         await self._known(spec)
         version = await self._store.put_workflow(spec, by, self._clock.now())
         self._remember((spec.name, version), made)
@@ -153,7 +210,10 @@ class Workflows:
             parameters=values,
             pins=pins,
         )
-        event = WorkflowOpened(run, await self._library(pins), fresh=True, by=by)
+        library = await self._library(pins)
+        if row.spec.plan:
+            run = await self._planned(run, library[name])
+        event = WorkflowOpened(run, library, fresh=True, by=by)
         await self._one(event, None if key is None else (*key, TaskId(run.id)))
         return await self.run(run.id)
 
@@ -173,12 +233,10 @@ class Workflows:
             raise NotResumable(
                 f"{run.id} is part of {run.parent.run}", remedy=f"resume {run.parent.run}", run=run.id
             )
-        again = replace(
-            run, state=WorkflowState.RUNNING, ended_at=None, stopping="", reason="", outputs="{}", stages="",
-            round=run.round + 1,
-        )  # fmt: skip
-        parts = await self._store.parts(run_id)
-        event = WorkflowOpened(again, await self._library(run.pins), tuple(parts), resumed=True, by=by)
+        parts = tuple(await self._store.parts(run_id))
+        library = await self._library(run.pins)
+        again = resumed(library[run.workflow], run, parts)
+        event = WorkflowOpened(again, library, parts, resumed=True, by=by)
         await self._one(event)
         return await self.run(run_id)
 
@@ -219,8 +277,8 @@ class Workflows:
             unfolding = Unfolding(graph, run)
             unfolding.replay(await self._store.parts(run_id))
             if run.ended:
-                unfolding.stop()  # what had not begun when it ended never will
-            if run.ended:
+                if unfolding.left:
+                    unfolding.stop()  # what had not begun when it ended never will
                 if len(self._ended) >= _GRAPHS:
                     self._ended.pop(next(iter(self._ended)))
                 self._ended[key] = unfolding
@@ -238,7 +296,35 @@ class Workflows:
             latest[end.part.key] = end
         return list(latest.values())
 
+    async def plan_report(self, run_id: WorkflowRunId) -> PlanReport:
+        """The plan of a run against what became of it. Raises UnknownWorkflowRun."""
+        run = await self.run(run_id)
+        places = await self._store.places(run_id)
+        rows = {name: PlanRow(name, part) for name, part in run.plan.items()}
+        for end in await self._store.parts(run_id):
+            key = end.part.key
+            name = f"{end.part.stage}[{key}]" if key else end.part.stage
+            if name in rows:
+                began = None if end.started_at is None else end.started_at - run.created_at
+                over = None if end.ended_at is None else end.ended_at - run.created_at
+                rows[name] = PlanRow(name, run.plan[name], places.get(TaskId(end.id)), began, over)
+        return PlanReport(run, list(rows.values()))
+
     # --- inside --------------------------------------------------------------------------------------------
+
+    async def _planned(self, run: WorkflowRun, graph: Graph) -> WorkflowRun:
+        """The run with a plan, or with the reason why it has none. It runs either way."""
+        learned = await self._store.durations(run.workflow, _LEARN_FROM)
+        try:
+            made = await self._planner.plan(graph, learned, list(self._state.nodes.values()))
+        except CannotPlan as why:
+            return replace(run, reason=f"not planned: {why}")
+        profile = self._state.policies.profile.name
+        followed = self._state.policies.placement.name == "plan"
+        told = "" if followed else f", which the profile {profile} does not follow (`planned` does)"
+        return replace(
+            run, plan=made.parts, forecast_s=made.forecast_s, reason=f"planned by {graph.spec.plan}{told}"
+        )
 
     async def _one(self, event: Event, idempotency: tuple[str, str, TaskId] | None = None) -> None:
         (refusal,) = await self._loop.request([event], idempotency)

@@ -10,7 +10,7 @@ from trainmaster.domain.cluster import Node
 from trainmaster.domain.units import format_duration
 from trainmaster.simulator.trace import Bar, Point, Trace, rows_of
 
-_ROW, _GAP, _LEFT, _RIGHT, _TOP = 14, 6, 90, 20, 30
+_ROW, _GAP, _LEFT, _RIGHT, _TOP = 14, 6, 90, 40, 30
 _CURVE = 90
 _CURVES: tuple[tuple[str, Callable[[Point], float]], ...] = (
     ("tasks that wait", lambda point: point.waiting),

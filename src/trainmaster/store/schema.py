@@ -316,6 +316,7 @@ workflow_run = Table(
     Column("created_at", Double, nullable=False),
     Column("ended_at", Double),
     Column("round", Integer, nullable=False),
+    Column("since", LongText, nullable=False),  # JSON list: of each stage the first round whose parts count
     Column("depth", Integer, nullable=False),
     Column("parent_run", String(NAME)),
     Column("parent", LongText),  # JSON list: stage, key, round, index, total

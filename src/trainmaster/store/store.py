@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
 from trainmaster.domain.history import Record
-from trainmaster.domain.ids import RunId, TaskId, TriggerId, UserName, WorkflowRunId
+from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.run import Run, Stream
 from trainmaster.domain.sizing import Worked
 from trainmaster.domain.task import Task
@@ -173,6 +173,9 @@ class SqlStore:
 
     async def parts(self, run: WorkflowRunId, stage: str | None = None) -> list[PartEnd]:
         return await self._database.read(lambda c: workflows.parts(c, [run], stage)[run])
+
+    async def places(self, run: WorkflowRunId) -> dict[TaskId, NodeId]:
+        return await self._database.read(lambda c: workflows.places(c, run))
 
     async def durations(self, workflow: str, runs: int) -> dict[str, tuple[float, int]]:
         return await self._database.read(lambda c: workflows.durations(c, workflow, runs))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
 from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId
 from trainmaster.domain.lifecycle import TaskState
-from trainmaster.domain.task import Part, Planned
+from trainmaster.domain.task import Part
 from trainmaster.domain.workflow import WorkflowSpec
-from trainmaster.domain.workflow_run import PartEnd, StageState, WorkflowRun, WorkflowState
+from trainmaster.domain.workflow_run import PartEnd, PlannedPart, StageState, WorkflowRun, WorkflowState
 from trainmaster.ports import WorkflowRow
 from trainmaster.store import rows, schema
 
@@ -83,8 +84,13 @@ def workflows(connection: Connection, name: str | None) -> list[WorkflowRow]:
 
 
 def _row(row: Any, versions: int = 1) -> WorkflowRow:
-    spec = WorkflowSpec.from_dict(_decode(row.spec))
-    return WorkflowRow(row.name, row.version, UserName(row.owner), row.created_at, spec, versions)
+    return WorkflowRow(row.name, row.version, UserName(row.owner), row.created_at, _spec(row.spec), versions)
+
+
+@lru_cache(maxsize=32)
+def _spec(text: str) -> WorkflowSpec:
+    """A large one takes long to build, and lists are asked for again and again."""
+    return WorkflowSpec.from_dict(_decode(text))
 
 
 # --- runs --------------------------------------------------------------------------------------------------
@@ -106,6 +112,7 @@ def run_row(run: WorkflowRun) -> rows.Row:
         run.created_at,
         run.ended_at,
         run.round,
+        _encode(run.since),
         run.depth,
         None if parent is None else parent.run,
         place,
@@ -115,7 +122,7 @@ def run_row(run: WorkflowRun) -> rows.Row:
         rows.plain(run.outputs),
         _encode(run.pins),
         run.stages,
-        _encode({name: (p.node, p.position, p.start_s) for name, p in run.plan.items()}),
+        _encode({name: (p.node, p.position, p.start_s, p.finish_s) for name, p in run.plan.items()}),
         run.forecast_s,
     )
 
@@ -124,7 +131,7 @@ def run_of(row: Any) -> WorkflowRun:
     parent = None
     if row.parent is not None:
         parent = Part(WorkflowRunId(row.parent_run), *_decode(row.parent))
-    plan = {name: Planned(NodeId(node), at, start) for name, (node, at, start) in _decode(row.plan).items()}
+    plan = {name: PlannedPart(NodeId(node), *rest) for name, (node, *rest) in _decode(row.plan).items()}
     return WorkflowRun(
         id=WorkflowRunId(row.id),
         seq=row.seq,
@@ -138,6 +145,7 @@ def run_of(row: Any) -> WorkflowRun:
         outputs=row.outputs,
         pins=tuple((name, version) for name, version in _decode(row.pins)),
         round=row.round,
+        since=tuple(_decode(row.since)),
         parent=parent,
         depth=row.depth,
         ended_at=row.ended_at,
@@ -221,6 +229,17 @@ def parts(
             end = PartEnd(child.parent, child.id, state, result, child.created_at, child.ended_at)
             found[child.parent.run].append(end)
     return found
+
+
+def places(connection: Connection, run_id: WorkflowRunId) -> dict[TaskId, NodeId]:
+    """Where the first worker of the latest attempt of every task of a run was."""
+    r = schema.run.c
+    query = (
+        select(_T.id, r.node)
+        .join(schema.run, and_(r.task == _T.id, r.attempt == _T.attempt, r.rank == 0))
+        .where(_T.workflow_run == run_id)
+    )
+    return {TaskId(task): NodeId(node) for task, node in connection.execute(query)}
 
 
 def durations(connection: Connection, name: str, latest: int) -> dict[str, tuple[float, int]]:

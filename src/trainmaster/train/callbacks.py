@@ -28,7 +28,8 @@ _LIGHTNING = "trainmaster.ckpt"
 class TrainmasterCallback:
     """One callback for both. `folder`, for Lightning's checkpoint, is the task's own unless given.
 
-    Made in the main thread, where it takes TERM over until training ends.
+    Made in the main thread, where it takes TERM over until training ends. `leaving` says afterwards whether
+    that was why; the processes of a distributed training leave together.
     """
 
     def __init__(self, folder: str | None = None) -> None:
@@ -46,7 +47,8 @@ class TrainmasterCallback:
     # --- Hugging Face --------------------------------------------------------------------------------------
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        if _any_of(self.leaving, args.device if args is not None else "cpu"):
+        self.leaving = _any_of(self.leaving, args.device if args is not None else "cpu")
+        if self.leaving:
             control.should_save = control.should_training_stop = True
         return control
 
@@ -57,7 +59,10 @@ class TrainmasterCallback:
     # --- Lightning -----------------------------------------------------------------------------------------
 
     def on_train_batch_end(self, trainer: Any, *args: Any, **kwargs: Any) -> None:
-        if not trainer.should_stop and trainer.strategy.reduce_boolean_decision(self.leaving, all=False):
+        if trainer.should_stop:
+            return
+        self.leaving = trainer.strategy.reduce_boolean_decision(self.leaving, all=False)
+        if self.leaving:
             if self._folder:
                 trainer.save_checkpoint(str(Path(self._folder, _LIGHTNING)))
             trainer.should_stop = True

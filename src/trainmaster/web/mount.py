@@ -18,8 +18,9 @@ from trainmaster.web.guard import CookieGuard
 
 # Every address the page has. The frame is the same; its modules read the address and draw the view.
 VIEWS = (
-    "/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/nodes", "/triggers",
-    "/triggers/{trigger}", "/forecast", "/policies", "/policies/whatif", "/alarms",
+    "/", "/tasks", "/tasks/{task}", "/tasks/{task}/{tab}", "/workflows", "/workflows/{workflow}",
+    "/workflows/{workflow}/{run}", "/nodes", "/triggers", "/triggers/{trigger}", "/forecast", "/policies",
+    "/policies/whatif", "/alarms",
 )  # fmt: skip
 
 _HEADERS = {

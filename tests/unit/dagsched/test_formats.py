@@ -115,6 +115,10 @@ def test_kinds_are_told_apart(tmp_path):
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(FormatError):
         read_graph(path)
+    for damaged in (b"\x1f\x8b\x08", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03rubbish"):
+        path.write_bytes(damaged)
+        with pytest.raises(FormatError):
+            read_graph(path)
     path.write_text("what is this")
     with pytest.raises(FormatError):
         read_graph(path)

@@ -59,6 +59,9 @@ def test_weights_whose_sum_overflows_are_refused():
     assert work.value.what == "work"
     with pytest.raises(WeightOverflowError):
         TaskGraph([1, 1, 1], [(0, 1, 1e308), (1, 2, 1.7e308)])
+    with pytest.raises(WeightOverflowError) as both:
+        TaskGraph([1e308, 1], [(0, 1, 1e308)])
+    assert both.value.what == "work and cost"
 
 
 def test_huge_integers_become_floats_or_an_error():
@@ -150,6 +153,9 @@ def test_times_per_processor_are_checked():
     graph = TaskGraph([1, 2])
     with pytest.raises(ProcessorsError):
         schedule(graph, np.array([[1.0, -1.0], [1.0, 1.0]]), "heft")
+    for overflowing in ([1e-320, 1.0], np.full((2, 2), 1e308)):
+        with pytest.raises(ProcessorsError):
+            schedule(graph, overflowing, "heft")
     plan = schedule(graph, np.array([[5.0, 1.0], [1.0, 5.0]]), "heft")
     assert plan.makespan == 1
     assert schedule(graph, [2.0, 1.0], "heft").makespan == 1.0

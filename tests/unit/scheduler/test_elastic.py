@@ -177,6 +177,19 @@ def test_joiners_are_sent_home_when_training_ends() -> None:
     assert world.final[task].state is TaskState.SUCCEEDED
 
 
+def test_a_joiner_planned_as_training_ends_does_not_begin_it_anew() -> None:
+    world = World({"n1": 2}, allotment="fixed")
+    task = training(world, high=2)
+    world.do(ResizeRequested(task, 2, ME))
+    world.ready(task)
+    assert members(world, task) == (0, 1)
+    world.report(RunId(task, 1, 0), RunState.EXITED, Exit(0))
+    world.do(GroupBroken(RunId(task, 1, 1), 2, (0,), "cannot meet"))
+    assert world.stopped == [RunId(task, 1, 1)]
+    world.obey_stops()
+    assert world.final[task].state is TaskState.SUCCEEDED
+
+
 def test_restart_mode_ends_the_attempt_and_begins_a_larger_one() -> None:
     world = World({"n1": 4}, allotment="fixed")
     (task,) = world.submit(spec(min_workers=1, max_workers=3, elasticity=Elasticity.RESTART))

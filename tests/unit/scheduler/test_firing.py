@@ -26,6 +26,7 @@ from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Retry, TaskKind
 from trainmaster.domain.trigger import Interval, Misfire, Once, Overlap, Rule, Timing
 from trainmaster.domain.units import Resources
+from trainmaster.scheduler.explain import explain
 from trainmaster.scheduler.state import Limits, State, restore
 
 ME = UserName("me")
@@ -225,6 +226,8 @@ def test_functions_are_claimed_ahead_and_a_pause_takes_them_back() -> None:
     world = Fired(trigger(target=FUNCTION))
     (launch,) = [command for command in world.last.commands if isinstance(command, Launch)]
     assert launch.run.not_before == 1010.0
+    told = explain(world.state, world.task(launch.run.id.task), world.now)
+    assert "in 10 s, by the clock of the lane that has it" in [fact.text for fact in told.facts]
     assert world.task(launch.run.id.task).spec.resources.lanes == 0
     world.do(TriggerPaused(ID, True, ME))
     world.obey_stops()

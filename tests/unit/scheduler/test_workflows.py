@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from tests.flows import ME, Flows, stage, workflow
+from tests.flows import ME, Flows, function, stage, workflow
 from tests.scenario import World
 
-from trainmaster.domain.events import CancelRequested, WorkflowCancelRequested, WorkflowOpened
+from trainmaster.domain.events import (
+    CancelRequested,
+    DrainRequested,
+    NodeVanished,
+    WorkflowCancelRequested,
+    WorkflowOpened,
+)
+from trainmaster.domain.ids import NodeId
+from trainmaster.domain.run import Exit, RunState
 from trainmaster.domain.task import Retry
 from trainmaster.domain.units import Resources
 from trainmaster.domain.workflow import validate
-from trainmaster.domain.workflow_run import StageState, WorkflowState
+from trainmaster.domain.workflow_run import WorkflowState
+from trainmaster.scheduler.explain import explain
+from trainmaster.scheduler.explain_stage import explain_stage, letters
+from trainmaster.scheduler.unfolding import resumed
 
 
 def test_a_diamond_runs_in_order_and_ends() -> None:
@@ -118,6 +127,19 @@ def test_a_value_that_is_missing_fails_the_stage_with_its_reason() -> None:
     )
 
 
+def test_a_value_nested_too_deeply_fails_the_stage_and_nothing_else() -> None:
+    flows = Flows()
+    outputs = {"deep": "${{ stages.a.output }}"}
+    run = flows.open(workflow(stage("a"), stage("b", "a", each="${{ stages.a.output }}"), outputs=outputs))
+    other = flows.open(workflow(stage("x"), name="other"))
+    (worker,) = flows.world.state.runs[flows.live(run)["a"]].values()
+    deep = Exit(0, result="[" * 9000 + "]" * 9000)
+    flows._keep(flows.world.report(worker.id, RunState.EXITED, deep).workflow_runs)
+    assert (flows.rows[run].stages, flows.rows[run].state) == ("sf", WorkflowState.FAILED)
+    flows.end("x", run=other)
+    assert flows.rows[other].state == WorkflowState.SUCCEEDED
+
+
 def test_a_stage_no_node_can_hold_fails() -> None:
     flows = Flows()
     run = flows.open(
@@ -186,6 +208,23 @@ def test_a_broadcast_runs_once_on_every_node() -> None:
     flows.open(workflow(stage("clean", broadcast=True)))
     nodes = {name: flows.world.nodes_of(task) for name, task in flows.live().items()}
     assert nodes == {"clean[n1]": ["n1"], "clean[n2]": ["n2"], "clean[n3]": ["n3"]}
+
+
+def test_a_part_meant_for_a_node_that_is_gone_fails_instead_of_waiting_for_ever() -> None:
+    lanes = Resources(lanes=1)
+    flows = Flows(World({"n1": lanes, "n2": lanes}))
+    (other,) = flows.world.submit(function("other", node_labels=(("node", "n2"),)))
+    run = flows.open(workflow(stage("clean", broadcast=True), stage("tell", "clean", when="failed")))
+    assert flows.world.task(flows.live()["clean[n2]"]).state == "QUEUED", "n2 is full"
+    told = explain(flows.world.state, flows.world.task(flows.live()["clean[n2]"]), flows.world.now)
+    assert any(fact.text == f"stage clean of {run}" for fact in told.facts)
+    del flows.world.held[flows.world.state.runs[other][0].id]
+    flows.do(NodeVanished(NodeId("n2")))
+    assert set(flows.live()) == {"clean[n1]"}
+    flows.end("clean[n1]")
+    assert set(flows.live()) == {"tell"}
+    (failed,) = [task for task in flows.world.final.values() if task.state == "FAILED"]
+    assert failed.reason == "n2, for which it was meant, is gone"
 
 
 def test_tasks_emit_tasks_and_a_reducer_runs_after_all() -> None:
@@ -260,6 +299,31 @@ def test_cancel_ends_what_runs_and_starts_nothing() -> None:
     assert flows.world.last.workflow_runs[run].stages == "cccc"
 
 
+def test_a_restart_in_the_middle_of_a_cancel_waits_for_what_is_being_ended_and_it_can_be_resumed() -> None:
+    flows = Flows()
+    flow = workflow(stage("a"), stage("b", "a", shards=2), stage("c", "b"))
+    run = flows.open(flow)
+    flows.end("a")
+    flows.do(WorkflowCancelRequested(run, ME))
+    first, second = flows.world.stopped
+    flows.world.stopped = [first]
+    flows.world.obey_stops()
+    library = {flow.name: validate(flow)}
+    del flows.world.state.unfoldings[run]
+    flows.do(WorkflowOpened(flows.rows[run], library, flows.recorded(run)))
+    assert run in flows.world.state.unfoldings, "a task of it may still be alive"
+    flows.world.stopped = [second]
+    flows.world.obey_stops()
+    row = flows.world.last.workflow_runs[run]
+    assert (row.state, row.stages) == (WorkflowState.CANCELLED, "scc")
+    flows._keep({run: row})
+    again = resumed(validate(flow), row, flows.recorded(run))
+    flows.do(WorkflowOpened(again, library, flows.recorded(run), resumed=True, by=ME))
+    assert set(flows.live()) == {"b[0]", "b[1]"}
+    flows.finish()
+    assert flows.rows[run].stages == "sss"
+
+
 def test_a_run_that_takes_too_long_is_ended() -> None:
     flows = Flows()
     run = flows.open(workflow(stage("a"), stage("b", "a"), timeout_s=60.0))
@@ -296,8 +360,8 @@ def test_resume_does_again_what_failed_and_all_that_follows() -> None:
     flows.end("clean")
     row = flows.rows[run]
     assert (row.state, row.stages) == (WorkflowState.FAILED, "sfxss")
-    again = replace(row, state=WorkflowState.RUNNING, ended_at=None, round=1, stages="")
     recorded = flows.recorded(run)
+    again = resumed(validate(flow), row, recorded)
     flows.do(WorkflowOpened(again, {"flow": validate(flow)}, recorded, resumed=True, by=ME))
     assert set(flows.live()) == {"b[1]"}, "the part that succeeded is not done again"
     flows.end("b[1]")
@@ -327,5 +391,21 @@ def test_a_restart_goes_on_where_it_was() -> None:
     assert after.stages[1].open == before.stages[1].open
     flows.finish()
     assert flows.rows[run].state == WorkflowState.SUCCEEDED
-    assert sorted(t.spec.name for t in flows.world.final.values()).count("work[1]") == 1
-    assert StageState.SUCCEEDED.letter == "s"
+    assert [t.spec.name for t in flows.world.final.values()].count("work[1]") == 1
+
+
+def test_a_stage_says_why_it_is_where_it_is() -> None:
+    flows = Flows()
+    run = flows.open(
+        workflow(stage("a", at_once=1, shards=3), stage("b", "a"), stage("c", "b", when="always"))
+    )
+    unfolding, state = flows.unfolding(run), flows.world.state
+    assert explain_stage(state, unfolding, 0) == "1 running; 2 not submitted yet, at most 1 at once"
+    assert explain_stage(state, unfolding, 1) == "waits for a (RUNNING); it runs when all before it succeed"
+    assert letters(state, unfolding) == "r.."
+    flows.world.do(DrainRequested(NodeId("n1"), True, ME))
+    flows.end("a[0]")
+    waiting = flows.live()["a[1]"]
+    assert explain_stage(state, unfolding, 0) == (
+        f"1 queued: `trainmaster explain {waiting}` says why; 1 not submitted yet, at most 1 at once"
+    )

@@ -10,6 +10,7 @@ from trainmaster.dagsched.errors import OptionError
 from trainmaster.dagsched.improve.deduplicate import tighten
 from trainmaster.dagsched.kernels.arrays import Arrays
 from trainmaster.dagsched.kernels.inorder import schedule_in_order
+from trainmaster.dagsched.kernels.ports import free_ports
 from trainmaster.dagsched.kernels.ranks import priority_order
 from trainmaster.dagsched.problem import Draft, Problem, one_copy_each
 from trainmaster.dagsched.registry import run
@@ -74,8 +75,8 @@ def _pass(problem: Problem, g: Arrays, finish: Any, *, single: bool) -> Any:
         problem.p,
         True,
         True,
-        np.zeros((1, 1)),
+        None,
         np.full(problem.n, -1, np.int64),
         np.zeros(0, np.int64),
-        single,
+        free_ports(problem.p, single),
     )

@@ -10,8 +10,8 @@ from trainmaster.dagsched.algorithms.duplication import task_order
 from trainmaster.dagsched.errors import OptionError
 from trainmaster.dagsched.frames import in_order
 from trainmaster.dagsched.improve.deduplicate import tighten
+from trainmaster.dagsched.improve.moves import Draws, change, undo
 from trainmaster.dagsched.kernels.duplicate import duplicate_in_order
-from trainmaster.dagsched.kernels.search import change, seeded, undo
 from trainmaster.dagsched.problem import Draft, Problem
 
 DEPTH, COPIES, EARLIEST = 4, 8, 3
@@ -38,7 +38,7 @@ def search_from(problem: Problem, order: Any, iterations: int, copying: bool, ta
     back to the best and shakes it by five changes.
     """
     g = problem.g
-    state = seeded(problem.seed & (2**63 - 1))
+    draws = Draws(problem.seed & (2**63 - 1))
     order = np.array(order, dtype=np.int32)
     place = np.empty(problem.n, np.int64)
     place[order] = np.arange(problem.n)
@@ -57,7 +57,7 @@ def search_from(problem: Problem, order: Any, iterations: int, copying: bool, ta
             stale = 0
             changes = 5
         for _ in range(changes):
-            made = change(g, order, place, home, problem.p, state)
+            made = change(g, order, place, home, problem.p, draws)
         span = _span(problem, order, home, copying)
         evaluations += 1
         stale += 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from trainmaster.dagsched.bounds import join_aware_heads
 from trainmaster.dagsched.errors import OptionError
 from trainmaster.dagsched.improve.deduplicate import tighten
 from trainmaster.dagsched.kernels.clusters import (
@@ -18,7 +19,9 @@ from trainmaster.dagsched.kernels.clusters import (
     earliest_completions,
 )
 from trainmaster.dagsched.kernels.insertion import insert_producers
+from trainmaster.dagsched.kernels.ports import free_ports
 from trainmaster.dagsched.kernels.ranks import b_levels, descending
+from trainmaster.dagsched.kernels.simulate import simulate_lists
 from trainmaster.dagsched.problem import Draft, Problem
 from trainmaster.dagsched.simulation import simulate
 
@@ -43,13 +46,13 @@ def tdca(problem: Problem, *, leftovers: str = "start", trials: int | None = Non
     lists.merge()
     lists.insert()
     # An original left without a consumer beside it goes here, as any copy that nobody needs.
-    return tighten(problem, lists.best)
+    return tighten(problem, simulate(problem, *lists.lists(lists.member)))
 
 
 class Lists:
     """The tasks of every processor, always in falling order of b-level (so no lists can block), judged.
 
-    ``member`` (p, n, bool), columns by position in that order; ``best`` the draft of their simulation.
+    ``member`` (p, n, bool), columns by position in that order; ``makespan`` that of their simulation.
     """
 
     def __init__(self, problem: Problem, leftovers: str) -> None:
@@ -58,35 +61,44 @@ class Lists:
         # Levels with the largest time of each task, as in the paper.
         slowest = np.ascontiguousarray(problem.times.max(axis=1))
         self.order = descending(g, b_levels(g, slowest, 1.0))
-        self.place = np.empty(problem.n, np.int64)
-        self.place[self.order] = np.arange(problem.n)
         ect = earliest_completions(g, problem.times, p)
-        cpred = critical_parents(g, ect)
-        self.cpred = [int(parent) for parent in cpred]
-        member, assigned = chains(g, ect, cpred, self.order[::-1].copy())
+        cpred, least = critical_parents(g, ect)
+        place = np.empty(problem.n + 1, np.int64)
+        place[self.order] = np.arange(problem.n)
+        place[-1] = -1
+        # The position of the critical parent of the task at each position; −1 for entries.
+        self.critical = place[cpred[self.order]].tolist()
+        member, assigned = chains(g, ect, least, cpred, self.order[::-1].copy())
         assign_leftovers(g, self.order, problem.times, member, assigned, LEFTOVERS[leftovers])
-        self.times = problem.times[self.order]
+        work = np.ascontiguousarray(problem.machine.least_times())
+        self.earliest = join_aware_heads(g, work)
+        self.tail = b_levels(g, work, 0.0)
         self.member = np.ascontiguousarray(member[:, self.order])
-        self.best = self.judge(self.member)
+        self.makespan = np.inf
+        self.makespan = self.judge(self.member)
 
-    def hopeless(self, member: Any, q: int) -> bool:
-        """Whether the work of processor q alone takes longer than the best makespan: no need to simulate."""
-        times = self.times[:, q if self.times.shape[1] > 1 else 0]
-        return float(times[member[q]].sum()) > self.best.makespan * (1 + 1e-12)
+    def lists(self, member: Any) -> tuple[Any, Any]:
+        """Pointers and tasks as ``simulate`` takes them."""
+        processor, position = np.nonzero(member)
+        return np.searchsorted(processor, np.arange(member.shape[0] + 1)), self.order[position]
 
-    def judge(self, member: Any) -> Draft:
-        """Simulate the lists."""
-        ptr = np.concatenate(([0], np.cumsum(member.sum(axis=1)))).astype(np.int64)
-        task = np.ascontiguousarray(self.order[np.nonzero(member)[1]])
-        return simulate(self.problem, ptr, task)
+    def judge(self, member: Any) -> float:
+        """The makespan of the lists, or inf once it is clear that it exceeds the best so far."""
+        problem = self.problem
+        # Sums in another order may differ by rounding; the slack keeps ties.
+        limit = self.makespan * (1 + 1e-9)
+        ports = free_ports(problem.p, problem.single)
+        ptr, task = self.lists(member)
+        _, finish, _, ran, _, _ = simulate_lists(
+            problem.g, problem.times, ptr, task, ports, self.earliest, self.tail, limit
+        )
+        return float(finish.max()) if ran == finish.size else np.inf
 
-    def trail(self, task: int) -> list[int]:
-        """Positions of the critical parents of a task, their critical parents and so on to an entry."""
+    def trail(self, at: int) -> list[int]:
+        """Positions of the critical parent of the task at ``at``, of its critical parent, on to an entry."""
         places = []
-        parent = self.cpred[task]
-        while parent >= 0:
-            places.append(int(self.place[parent]))
-            parent = self.cpred[parent]
+        while (at := self.critical[at]) >= 0:
+            places.append(at)
         return places
 
     def duplicate_by_trails(self, trials: int | None) -> None:
@@ -98,12 +110,11 @@ class Lists:
         """
         judged = 0
         for q in range(self.member.shape[0]):
-            positions = np.flatnonzero(self.member[q])
-            for i in range(positions.size - 1, -1, -1):
-                at = int(positions[i])
-                task = int(self.order[at])
-                parent = self.cpred[task]
-                if parent < 0 or (i > 0 and positions[i - 1] == self.place[parent]):
+            positions = np.flatnonzero(self.member[q]).tolist()
+            for i in range(len(positions) - 1, -1, -1):
+                at = positions[i]
+                parent = self.critical[at]
+                if parent < 0 or (i > 0 and positions[i - 1] == parent):
                     continue
                 if trials is not None and judged >= trials:
                     return
@@ -113,12 +124,10 @@ class Lists:
                 if i > 0 and idle.size:
                     changed[idle[0], :at] = changed[q, :at]
                     changed[q, :at] = False
-                changed[q, self.trail(task)] = True
-                if self.hopeless(changed, q):
-                    continue
-                draft = self.judge(changed)
-                if draft.makespan < self.best.makespan:
-                    self.member, self.best = changed, draft
+                changed[q, self.trail(at)] = True
+                makespan = self.judge(changed)
+                if makespan < self.makespan:
+                    self.member, self.makespan = changed, makespan
 
     def merge(self) -> None:
         """Move a whole list onto another processor wherever the makespan does not rise; O(p²) simulations."""
@@ -133,11 +142,9 @@ class Lists:
                 changed = self.member.copy()
                 changed[r] |= changed[q]
                 changed[q] = False
-                if self.hopeless(changed, r):
-                    continue
-                draft = self.judge(changed)
-                if draft.makespan <= self.best.makespan:
-                    self.member, self.best = changed, draft
+                makespan = self.judge(changed)
+                if makespan <= self.makespan:
+                    self.member, self.makespan = changed, makespan
                     break
 
     def insert(self) -> None:
@@ -146,6 +153,6 @@ class Lists:
         by_task[:, self.order] = self.member
         insert_producers(self.problem.g, self.order, self.problem.times, by_task)
         changed = np.ascontiguousarray(by_task[:, self.order])
-        draft = self.judge(changed)
-        if draft.makespan < self.best.makespan:
-            self.member, self.best = changed, draft
+        makespan = self.judge(changed)
+        if makespan < self.makespan:
+            self.member, self.makespan = changed, makespan

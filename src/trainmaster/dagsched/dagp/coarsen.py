@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel, whole
+from trainmaster.dagsched.jit import inner, whole
 from trainmaster.dagsched.kernels.arrays import Arrays
 from trainmaster.dagsched.kernels.csr import topological_order, transpose
 from trainmaster.dagsched.kernels.ranks import hop_levels
@@ -23,18 +23,18 @@ from trainmaster.dagsched.kernels.ranks import hop_levels
 SEARCH = 64
 
 
-@kernel
-def _would_close(g, level, mate, upper, lower, stack, seen, stamp):
+@inner
+def _would_close(succ_ptr, succ, level, mate, upper, lower, stack, seen, stamp):
     """Whether matching (upper, lower) closes a cycle through pairs of these layers; True if unsure."""
-    size = 1
+    size = whole(1)
     stack[0] = upper
     seen[upper] = stamp
     steps = 0
     while size > 0:
         size -= 1
         a = stack[size]
-        for e in range(g.succ_ptr[a], g.succ_ptr[a + 1]):
-            b = g.succ[e]
+        for e in range(succ_ptr[a], succ_ptr[a + 1]):
+            b = succ[e]
             if level[b] != level[upper] + 1:
                 continue
             if b == lower:
@@ -52,20 +52,24 @@ def _would_close(g, level, mate, upper, lower, stack, seen, stamp):
     return False
 
 
-@kernel
+@inner
 def match(g, weight, most):
     """For each task its partner or −1 (n, int32): heaviest edges first from each task, in topological order.
 
     A pair weighs at most ``most``. Ties: the first edge.
     """
     n = weight.size
+    topo, succ_ptr, succ, succ_cost = g.topo, g.succ_ptr, g.succ, g.succ_cost
     level = hop_levels(g)
-    mate = np.full(n, -1, np.int32)
-    stack = np.empty(SEARCH + 2, np.int32)
-    seen = np.full(n, -1, np.int64)
+    mate = np.empty(n, np.int32)
+    seen = np.empty(n, np.int64)
+    for v in range(n):
+        mate[v] = -1
+        seen[v] = -1
+    stack = np.empty(whole(SEARCH + 2), np.int32)
     stamp = 0
     for k in range(n):
-        u = g.topo[k]
+        u = topo[k]
         if mate[u] >= 0:
             continue
         tried = np.inf
@@ -73,29 +77,29 @@ def match(g, weight, most):
         for _ in range(4):
             best = whole(-1)
             best_cost = -1.0
-            for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-                v = g.succ[e]
+            for e in range(succ_ptr[u], succ_ptr[u + 1]):
+                v = succ[e]
                 if (
                     mate[v] < 0
                     and level[v] == level[u] + 1
-                    and g.succ_cost[e] > best_cost
-                    and g.succ_cost[e] < tried
+                    and succ_cost[e] > best_cost
+                    and succ_cost[e] < tried
                     and weight[u] + weight[v] <= most
                 ):
                     best = whole(v)
-                    best_cost = g.succ_cost[e]
+                    best_cost = succ_cost[e]
             if best < 0:
                 break
             tried = best_cost
             stamp += 1
-            if not _would_close(g, level, mate, u, best, stack, seen, stamp):
+            if not _would_close(succ_ptr, succ, level, mate, u, best, stack, seen, stamp):
                 mate[u] = best
                 mate[best] = u
                 break
     return mate
 
 
-@kernel
+@inner
 def contract(g, weight, count, mate):
     """The graph of pairs and single tasks: its arrays, weights, task counts and the map to it.
 
@@ -103,52 +107,58 @@ def contract(g, weight, count, mate):
     should), so that the caller can stay on the finer graph.
     """
     n = weight.size
-    to = np.full(n, -1, np.int32)
-    size = 0
+    topo, succ_ptr, succ, succ_cost = g.topo, g.succ_ptr, g.succ, g.succ_cost
+    to = np.empty(n, np.int32)
+    for u in range(n):
+        to[u] = -1
+    size = whole(0)
     for k in range(n):
-        u = g.topo[k]
+        u = topo[k]
         if to[u] < 0:
             to[u] = size
             if mate[u] >= 0:
                 to[mate[u]] = size
             size += 1
-    members = np.full((size, 2), -1, np.int32)
-    new_weight = np.zeros(size)
-    new_count = np.zeros(size, np.int64)
+    # The lower task of each pair.
+    lower = np.empty(size, np.int32)
+    new_weight = np.empty(size)
+    new_count = np.empty(size, np.int64)
+    slot = np.empty(size, np.int64)
+    for k in range(size):
+        new_weight[k] = 0.0
+        new_count[k] = 0
+        slot[k] = -1
+    for u in range(n - 1, -1, -1):
+        lower[to[u]] = u
     for u in range(n):
-        k = to[u]
-        if members[k, 0] < 0:
-            members[k, 0] = u
-        else:
-            members[k, 1] = u
-        new_weight[k] += weight[u]
-        new_count[k] += count[u]
-    ptr = np.zeros(size + 1, np.int64)
-    succ = np.empty(g.succ.size, np.int32)
-    cost = np.empty(g.succ.size, np.float64)
-    slot = np.full(size, -1, np.int64)
-    filled = 0
+        new_weight[to[u]] += weight[u]
+        new_count[to[u]] += count[u]
+    new_ptr = np.empty(size + 1, np.int64)
+    new_succ = np.empty(succ.size, np.int32)
+    cost = np.empty(succ.size)
+    filled = whole(0)
     for k in range(size):
         begin = filled
-        for i in range(2):
-            u = members[k, i]
-            if u < 0:
-                continue
-            for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-                j = to[g.succ[e]]
+        new_ptr[k] = begin
+        u = whole(lower[k])
+        while u >= 0:
+            for e in range(succ_ptr[u], succ_ptr[u + 1]):
+                j = to[succ[e]]
                 if j == k:
                     continue
                 if slot[j] >= begin:
-                    cost[slot[j]] += g.succ_cost[e]
+                    cost[slot[j]] += succ_cost[e]
                 else:
                     slot[j] = filled
-                    succ[filled] = j
-                    cost[filled] = g.succ_cost[e]
+                    new_succ[filled] = j
+                    cost[filled] = succ_cost[e]
                     filled += 1
-        ptr[k + 1] = filled
-    succ = succ[:filled].copy()
-    cost = cost[:filled].copy()
-    pred_ptr, pred, pred_cost = transpose(ptr, succ, cost)
-    topo, reached = topological_order(ptr, succ, pred_ptr)
-    coarse = Arrays(ptr, succ, cost, pred_ptr, pred, pred_cost, topo)
+            # From the lower task of a pair on to the higher one, then the end.
+            u = whole(mate[u]) if u == lower[k] else whole(-1)
+    new_ptr[size] = filled
+    new_succ = new_succ[:filled]
+    cost = cost[:filled]
+    pred_ptr, pred, pred_cost = transpose(new_ptr, new_succ, cost)
+    order, reached = topological_order(new_ptr, new_succ, pred_ptr)
+    coarse = Arrays(new_ptr, new_succ, cost, pred_ptr, pred, pred_cost, order)
     return coarse, new_weight, new_count, to, reached == size

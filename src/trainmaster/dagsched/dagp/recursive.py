@@ -20,7 +20,7 @@ import numpy.typing as npt
 from trainmaster.dagsched.dagp.bisect import bisect
 from trainmaster.dagsched.errors import OptionError
 from trainmaster.dagsched.graph import TaskGraph
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import inner, kernel, whole
 from trainmaster.dagsched.kernels.arrays import Arrays
 from trainmaster.dagsched.kernels.csr import transpose
 
@@ -40,75 +40,110 @@ class Partition:
     imbalance: float
 
 
-@kernel
+@inner
 def _inside(g, members, local):
     """The graph on ``members`` (in topological order), numbered by position; ``local`` is scratch of −1."""
+    succ_ptr, succ, succ_cost = g.succ_ptr, g.succ, g.succ_cost
     size = members.size
+    m = whole(0)
     for i in range(size):
         local[members[i]] = i
-    ptr = np.zeros(size + 1, np.int64)
-    m = 0
-    for i in range(size):
-        u = members[i]
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            if local[g.succ[e]] >= 0:
-                m += 1
-        ptr[i + 1] = m
-    succ = np.empty(m, np.int32)
+        m += succ_ptr[members[i] + 1] - succ_ptr[members[i]]
+    ptr = np.empty(size + 1, np.int64)
+    inside = np.empty(m, np.int32)
     cost = np.empty(m)
-    k = 0
+    topo = np.empty(size, np.int32)
+    k = whole(0)
     for i in range(size):
         u = members[i]
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            if local[g.succ[e]] >= 0:
-                succ[k] = local[g.succ[e]]
-                cost[k] = g.succ_cost[e]
+        topo[i] = i
+        ptr[i] = k
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            if local[succ[e]] >= 0:
+                inside[k] = local[succ[e]]
+                cost[k] = succ_cost[e]
                 k += 1
+    ptr[size] = k
     for i in range(size):
         local[members[i]] = -1
-    pred_ptr, pred, pred_cost = transpose(ptr, succ, cost)
-    return Arrays(ptr, succ, cost, pred_ptr, pred, pred_cost, np.arange(size).astype(np.int32))
+    inside = inside[:k]
+    cost = cost[:k]
+    pred_ptr, pred, pred_cost = transpose(ptr, inside, cost)
+    return Arrays(ptr, inside, cost, pred_ptr, pred, pred_cost, topo)
 
 
 @kernel
 def recursive_bisection(g, weight, parts, imbalance):
-    """The part of every task (n, int64). O(m log parts) for the bisections, each linear but for its heaps."""
+    """The part of every task (n, int64). O(m log parts) for the bisections, each linear but for its heaps.
+
+    A bisection within ``imbalance`` of side 0's share of the weight, where the weights allow it.
+    """
     n = weight.size
-    part = np.zeros(n, np.int64)
-    local = np.full(n, -1, np.int64)
-    nodes = g.topo.copy()
-    # Work still to do: a slice of nodes, the number of parts it becomes, the first of their numbers.
-    todo = [(0, n, parts, 0)]
-    while len(todo) > 0:
-        lo, hi, k, first = todo.pop()
-        if k == 1:
+    part = np.empty(n, np.int64)
+    local = np.empty(n, np.int64)
+    nodes = np.empty(n, np.int32)
+    for v in range(n):
+        local[v] = -1
+        nodes[v] = g.topo[v]
+    # Work still to do, last in first out: where a slice of nodes begins and ends, the number of parts it
+    # becomes, the first of their numbers. Parts halve, so 64 entries are enough.
+    todo = np.empty(whole(4 * 64), np.int64)
+    todo[0] = 0
+    todo[1] = n
+    todo[2] = parts
+    todo[3] = 0
+    left = whole(4)
+    while left > 0:
+        left -= 4
+        lo = todo[left]
+        hi = todo[left + 1]
+        k = todo[left + 2]
+        first = todo[left + 3]
+        if k == 1 or k == hi - lo:
             for i in range(lo, hi):
-                part[nodes[i]] = first
+                part[nodes[i]] = first if k == 1 else first + i - lo
             continue
-        if k == hi - lo:
-            for i in range(lo, hi):
-                part[nodes[i]] = first + i - lo
-            continue
-        members = nodes[lo:hi].copy()
-        sub = _inside(g, members, local)
-        weights = np.empty(members.size)
-        for i in range(members.size):
+        members = np.empty(hi - lo, np.int32)
+        weights = np.empty(hi - lo)
+        count = np.empty(hi - lo, np.int64)
+        total = 0.0
+        for i in range(hi - lo):
+            members[i] = nodes[lo + i]
             weights[i] = weight[members[i]]
+            count[i] = 1
+            total += weights[i]
+        sub = _inside(g, members, local)
         k0 = k // 2
-        side = bisect(sub, weights, k0 / k, k0, k - k0, imbalance)
+        share = k0 / k
+        side = bisect(
+            sub,
+            weights,
+            count,
+            total / 8,
+            total * share,
+            total * max(0.0, 1.0 - (1.0 - share) * imbalance),
+            total * min(1.0, share * imbalance),
+            k0,
+            k - k0,
+            whole(0),
+        )
         # Stable split keeps both slices in topological order.
         at = lo
-        for i in range(members.size):
-            if side[i] == 0:
-                nodes[at] = members[i]
-                at += 1
-        middle = at
-        for i in range(members.size):
-            if side[i] == 1:
-                nodes[at] = members[i]
-                at += 1
-        todo.append((lo, middle, k0, first))
-        todo.append((middle, hi, k - k0, first + k0))
+        for wanted in range(2):
+            for i in range(hi - lo):
+                if side[i] == wanted:
+                    nodes[at] = members[i]
+                    at += 1
+            if wanted == 0:
+                todo[left] = lo
+                todo[left + 1] = at
+                todo[left + 2] = k0
+                todo[left + 3] = first
+                todo[left + 4] = at
+                todo[left + 5] = hi
+                todo[left + 6] = k - k0
+                todo[left + 7] = first + k0
+                left += 8
     return part
 
 

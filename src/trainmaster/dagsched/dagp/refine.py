@@ -2,7 +2,7 @@
 
 All edges run within a side or from side 0 to side 1. A task may cross from 0 when no child of it is on
 side 0, from 1 when no parent of it is on side 1. Then all its outer edges are on one known side, so its gain
-does not depend on the rest: cost out − cost in when leaving 0, the opposite when leaving 1.
+does not depend on the rest: cost out − cost in when leaving 0 (its *pull*), the opposite when leaving 1.
 """
 
 # numba types the arguments of kernels when it compiles them.
@@ -10,224 +10,180 @@ does not depend on the rest: cost out − cost in when leaving 0, the opposite w
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import inner, whole
 from trainmaster.dagsched.kernels.ranks import heap_pop, heap_push
 
 PASSES = 8
 
 
-@kernel
-def pulls(g):
-    """Cost of edges out minus cost of edges in, for every task (n,)."""
-    n = g.topo.size
-    pull = np.zeros(n)
-    for u in range(n):
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            pull[u] += g.succ_cost[e]
-            pull[g.succ[e]] -= g.succ_cost[e]
-    return pull
+class Moves(NamedTuple):
+    """State of a pass, (n,) each: ``held``, the neighbours that keep a task on its side (children on 0,
+    parents on 1); ``gain``, by how much the cut falls if it crosses; ``pushed``, whether it has been on the
+    ``heap`` of free tasks."""
+
+    held: Any
+    gain: Any
+    pushed: Any
+    heap: Any
 
 
-@kernel
-def cut_cost(g, side):
+@inner
+def room_for_moves(n):
+    """Uninitialised state for n tasks."""
+    return Moves(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_), np.empty(n, np.int32))
+
+
+@inner
+def cut_cost(succ_ptr, succ, succ_cost, side):
     """Total cost of edges from side 0 to side 1."""
     cut = 0.0
     for u in range(side.size):
-        if side[u] == 0:
-            for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-                if side[g.succ[e]] == 1:
-                    cut += g.succ_cost[e]
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            if side[u] == 0 and side[succ[e]] == 1:
+                cut += succ_cost[e]
     return cut
 
 
-@kernel
-def _blockers(g, side):
-    """For each task the neighbours that keep it on its side: children on 0, or parents on 1."""
-    held = np.zeros(side.size, np.int64)
-    for u in range(side.size):
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            v = g.succ[e]
-            if side[u] == 0 and side[v] == 0:
-                held[u] += 1
-            if side[u] == 1 and side[v] == 1:
-                held[v] += 1
-    return held
-
-
-@kernel
-def _cross(g, side, held, u):
-    """Move a free task to the other side and keep ``held`` right."""
-    if side[u] == 0:
-        side[u] = 1
-        held[u] = 0
-        for e in range(g.pred_ptr[u], g.pred_ptr[u + 1]):
-            held[g.pred[e]] -= 1
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            held[g.succ[e]] += 1
-    else:
-        side[u] = 0
-        held[u] = 0
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            held[g.succ[e]] -= 1
-        for e in range(g.pred_ptr[u], g.pred_ptr[u + 1]):
-            held[g.pred[e]] += 1
-
-
-@kernel
-def balance(g, weight, count, side, low, high, fewest0, fewest1):
-    """Cross free tasks of best gain until side 0 weighs low … high and the sides hold enough tasks.
-
-    Counts win over weights. At the finest graph both counts can always be met: a side always has a free
-    task. Every task crosses at most once, so the loop ends.
-    """
+@inner
+def _begin(g, pull, side, leave, moves):
+    """Start a pass over the tasks of side ``leave`` (of both, if it is −1). Returns the size of the heap."""
+    succ_ptr, succ = g.succ_ptr, g.succ
+    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
     n = side.size
-    pull = pulls(g)
-    load = 0.0
-    have0 = 0
-    have1 = 0
     for u in range(n):
+        held[u] = 0
+        gain[u] = pull[u] if side[u] == 0 else -pull[u]
+    for u in range(n):
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            v = succ[e]
+            if side[u] == side[v]:
+                held[u if side[u] == 0 else v] += 1
+    size = whole(0)
+    for u in range(n):
+        pushed[u] = held[u] == 0
+        if pushed[u] and (leave < 0 or side[u] == leave):
+            size = heap_push(heap, size, gain, u)
+    return size
+
+
+@inner
+def _cross(g, side, u, moves, size):
+    """Move a free task to the other side and push what it was the last to keep. Returns the heap's size."""
+    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
+    near_ptr, near, far_ptr, far = g.pred_ptr, g.pred, g.succ_ptr, g.succ
+    if side[u] == 1:
+        near_ptr, near, far_ptr, far = far_ptr, far, near_ptr, near
+    side[u] = 1 - side[u]
+    for e in range(far_ptr[u], far_ptr[u + 1]):
+        held[far[e]] += 1
+    for e in range(near_ptr[u], near_ptr[u + 1]):
+        v = whole(near[e])
+        held[v] -= 1
+        if held[v] == 0 and not pushed[v]:
+            pushed[v] = True
+            size = heap_push(heap, size, gain, v)
+    return size
+
+
+@inner
+def _loads(weight, count, side):
+    """Weight of side 0, and tasks that the nodes of side 0 and of side 1 stand for."""
+    load = 0.0
+    have0 = whole(0)
+    have1 = whole(0)
+    for u in range(side.size):
         if side[u] == 0:
             load += weight[u]
             have0 += count[u]
         else:
             have1 += count[u]
-    leave = -1
+    return load, have0, have1
+
+
+@inner
+def balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
+    """Cross free tasks of best gain until side 0 weighs low … high and the sides hold enough tasks.
+
+    Counts win over weights. At the finest graph both counts can always be met: a side always has a free
+    task. Every task crosses at most once, so the loop ends.
+    """
+    load, have0, have1 = _loads(weight, count, side)
+    leave = whole(-1)
+    here, there, fewest_here, fewest_there = have1, have0, fewest1, fewest0
     if have0 < fewest0 or (load < low and have1 > fewest1):
-        leave = 1
+        leave = whole(1)
     if have1 < fewest1 or (load > high and have0 > fewest0):
-        leave = 0
+        leave = whole(0)
+        here, there, fewest_here, fewest_there = have0, have1, fewest0, fewest1
     if leave < 0:
         return
-    held = _blockers(g, side)
-    priority = pull if leave == 0 else -pull
-    heap = np.empty(n, np.int32)
-    size = 0
-    for u in range(n):
-        if side[u] == leave and held[u] == 0:
-            size = heap_push(heap, size, priority, u)
+    size = _begin(g, pull, side, leave, moves)
     while size > 0:
-        if leave == 0:
-            if not (have1 < fewest1 or (load > high and have0 > fewest0)):
-                break
-        elif not (have0 < fewest0 or (load < low and have1 > fewest1)):
+        missing = there < fewest_there
+        over = load - high if leave == 0 else low - load
+        if not missing and (over <= 0.0 or here <= fewest_here):
             break
-        u, size = heap_pop(heap, size, priority)
-        counts_missing = have1 < fewest1 if leave == 0 else have0 < fewest0
-        if leave == 0:
-            if not counts_missing and have0 - count[u] < fewest0:
-                continue
-            after = load - weight[u]
-            # Past the window on the other side by more than now: leave it.
-            if not counts_missing and after < low and low - after > load - high:
-                continue
-            have0 -= count[u]
-            have1 += count[u]
-            load = after
-        else:
-            if not counts_missing and have1 - count[u] < fewest1:
-                continue
-            after = load + weight[u]
-            if not counts_missing and after > high and after - high > low - load:
-                continue
-            have1 -= count[u]
-            have0 += count[u]
-            load = after
-        _cross(g, side, held, u)
-        if leave == 0:
-            for e in range(g.pred_ptr[u], g.pred_ptr[u + 1]):
-                v = g.pred[e]
-                if side[v] == 0 and held[v] == 0:
-                    size = heap_push(heap, size, priority, v)
-        else:
-            for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-                v = g.succ[e]
-                if side[v] == 1 and held[v] == 0:
-                    size = heap_push(heap, size, priority, v)
+        u, size = heap_pop(moves.heap, size, moves.gain)
+        after = load - weight[u] if leave == 0 else load + weight[u]
+        past = low - after if leave == 0 else after - high
+        # Past the window on the other side by more than now: leave it.
+        if not missing and (here - count[u] < fewest_here or (past > 0.0 and past > over)):
+            continue
+        here -= count[u]
+        there += count[u]
+        load = after
+        size = _cross(g, side, u, moves, size)
 
 
-@kernel
-def refine(g, weight, count, side, low, high, fewest0, fewest1):
+@inner
+def refine(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
     """Passes of single moves, best gain first, each task at most once a pass; keep the best prefix.
 
     A move must leave side 0 within low … high, or closer to it than before, and both sides enough tasks.
     At most eight passes; a pass gives up after 64 + n/8 moves without a new best. Ties: lower task.
     """
     n = side.size
-    pull = pulls(g)
-    gain = np.empty(n)
-    heap = np.empty(n, np.int32)
-    stamped = np.zeros(n, np.bool_)
     trail = np.empty(n, np.int32)
-    later = np.empty(n, np.int32)
     for _ in range(PASSES):
-        held = _blockers(g, side)
-        load = 0.0
-        have0 = 0
-        have1 = 0
-        size = 0
-        for u in range(n):
-            gain[u] = pull[u] if side[u] == 0 else -pull[u]
-            stamped[u] = False
-            if side[u] == 0:
-                load += weight[u]
-                have0 += count[u]
-            else:
-                have1 += count[u]
-        for u in range(n):
-            if held[u] == 0:
-                stamped[u] = True
-                size = heap_push(heap, size, gain, u)
+        load, have0, have1 = _loads(weight, count, side)
+        size = _begin(g, pull, side, whole(-1), moves)
         total = 0.0
         best = 0.0
-        moves = 0
+        made = 0
         kept = 0
-        while size > 0 and moves - kept < 64 + n // 8:
-            u, size = heap_pop(heap, size, gain)
-            if held[u] != 0:
+        while size > 0 and made - kept < 64 + n // 8:
+            u, size = heap_pop(moves.heap, size, moves.gain)
+            if moves.held[u] != 0:
                 # Locked in again since it was pushed; it comes back when it is free.
-                stamped[u] = False
-                continue
-            change = -weight[u] if side[u] == 0 else weight[u]
-            after = load + change
-            worse = max(low - after, after - high, 0.0)
-            now = max(low - load, load - high, 0.0)
-            if side[u] == 0:
-                enough = have0 - count[u] >= fewest0
-            else:
-                enough = have1 - count[u] >= fewest1
-            if not enough or (worse > 0.0 and worse >= now):
+                moves.pushed[u] = False
                 continue
             if side[u] == 0:
-                have0 -= count[u]
-                have1 += count[u]
+                step = -count[u]
+                after = load - weight[u]
+                enough = have0 + step >= fewest0
             else:
-                have1 -= count[u]
-                have0 += count[u]
+                step = count[u]
+                after = load + weight[u]
+                enough = have1 - step >= fewest1
+            # How far side 0 would be outside its window, if that is above zero.
+            outside = max(low - after, after - high)
+            if not enough or (outside > 0.0 and outside >= max(low - load, load - high)):
+                continue
+            have0 += step
+            have1 -= step
             load = after
-            total += gain[u]
-            _cross(g, side, held, u)
-            trail[moves] = u
-            moves += 1
+            total += moves.gain[u]
+            size = _cross(g, side, u, moves, size)
+            trail[made] = u
+            made += 1
             if total > best + 1e-12 * abs(best):
                 best = total
-                kept = moves
-            fresh = 0
-            for e in range(g.pred_ptr[u], g.pred_ptr[u + 1]):
-                later[fresh] = g.pred[e]
-                fresh += 1
-            for i in range(fresh):
-                v = later[i]
-                if held[v] == 0 and not stamped[v]:
-                    stamped[v] = True
-                    size = heap_push(heap, size, gain, v)
-            for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-                v = g.succ[e]
-                if held[v] == 0 and not stamped[v]:
-                    stamped[v] = True
-                    size = heap_push(heap, size, gain, v)
-        for k in range(moves - 1, kept - 1, -1):
-            _cross(g, side, held, trail[k])
+                kept = made
+        for k in range(kept, made):
+            side[trail[k]] = 1 - side[trail[k]]
         if best <= 0.0:
             break

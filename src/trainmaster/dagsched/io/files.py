@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,10 @@ def read_graph(path: str | Path, format: str | None = None, **options: Any) -> T
     path = Path(path)
     raw = path.read_bytes()
     if raw[:2] == b"\x1f\x8b":
-        raw = gzip.decompress(raw)
+        try:
+            raw = gzip.decompress(raw)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FormatError("gzip", path.name, str(error)) from None
         path = path.with_suffix("") if path.suffix == ".gz" else path
     try:
         text = raw.decode("utf-8")

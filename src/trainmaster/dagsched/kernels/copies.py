@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import inner, whole
 
 
 class Copies(NamedTuple):
@@ -26,22 +26,29 @@ class Copies(NamedTuple):
     count: Any
 
 
-@kernel
+@inner
 def empty_copies(n, capacity):
     """No copies yet of n tasks."""
+    first = np.empty(n, np.int64)
+    least = np.empty(n)
+    for v in range(n):
+        first[v] = -1
+        least[v] = np.inf
+    count = np.empty(whole(1), np.int64)
+    count[0] = 0
     return Copies(
         np.empty(capacity, np.int32),
         np.empty(capacity, np.int32),
         np.empty(capacity),
         np.empty(capacity),
         np.empty(capacity, np.int64),
-        np.full(n, -1, np.int64),
-        np.full(n, np.inf),
-        np.zeros(1, np.int64),
+        first,
+        least,
+        count,
     )
 
 
-@kernel
+@inner
 def add_copy(c, v, q, start, finish):
     """Note a copy of v on q; the caller has made sure of the room."""
     k = c.count[0]
@@ -56,24 +63,10 @@ def add_copy(c, v, q, start, finish):
     c.count[0] = k + 1
 
 
-@kernel
-def arrival_from_copies(c, u, q, cost):
-    """Earliest time the data of u are at q: the least over its copies; inf without one."""
-    earliest = c.least[u] + cost
-    k = c.first[u]
-    while k >= 0:
-        if c.processor[k] == q:
-            return c.finish[k] if c.finish[k] < earliest else earliest
-        k = c.following[k]
-    return earliest
-
-
-@kernel
-def on_processor(c, u, q):
+@inner
+def on_processor(first, following, where, u, q):
     """The copy of u on q, −1 if there is none."""
-    k = c.first[u]
-    while k >= 0:
-        if c.processor[k] == q:
-            return k
-        k = c.following[k]
-    return -1
+    k = first[u]
+    while k >= 0 and where[k] != q:
+        k = following[k]
+    return k

@@ -15,20 +15,25 @@ def transpose(succ_ptr, succ, succ_cost):
     """Predecessor rows of successor rows, by counting; every row comes out ascending. O(n + m)."""
     n = succ_ptr.size - 1
     m = succ.size
-    ptr = np.zeros(n + 1, np.int64)
+    ptr = np.empty(n + 1, np.int64)
+    for v in range(n + 1):
+        ptr[v] = 0
     for e in range(m):
         ptr[succ[e] + 1] += 1
     for v in range(n):
         ptr[v + 1] += ptr[v]
-    fill = ptr[:-1].copy()
     pred = np.empty(m, np.int32)
-    cost = np.empty(m, np.float64)
+    cost = np.empty(m)
     for u in range(n):
         for e in range(succ_ptr[u], succ_ptr[u + 1]):
-            k = fill[succ[e]]
+            k = ptr[succ[e]]
             pred[k] = u
             cost[k] = succ_cost[e]
-            fill[succ[e]] = k + 1
+            ptr[succ[e]] = k + 1
+    # Filling has moved every pointer on to where the next row begins.
+    for v in range(n, 0, -1):
+        ptr[v] = ptr[v - 1]
+    ptr[0] = 0
     return ptr, pred, cost
 
 

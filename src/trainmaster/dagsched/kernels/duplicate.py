@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel, whole
-from trainmaster.dagsched.kernels.copies import (
-    add_copy,
-    empty_copies,
-)
+from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.kernels.copies import add_copy, empty_copies
 from trainmaster.dagsched.kernels.timeline import empty_timeline, take
 
 MOST_COPIES = 4
 
 
-@kernel
+@inner
 def _slot(gap_start, gap_end, gap_before, last_gap, ready, duration, new_start, new_finish, count):
     """Earliest start from ``ready`` on in the gaps up to ``last_gap``, clear of the tentative copies."""
     while True:
@@ -40,7 +37,7 @@ def _slot(gap_start, gap_end, gap_before, last_gap, ready, duration, new_start, 
         ready = begin
 
 
-@kernel
+@inner
 def _critical(
     lo, hi, pred, pred_cost, first, least, following, where, finish, q, new_task, new_finish, count
 ):
@@ -94,191 +91,137 @@ def duplicate_in_order(g, order, times, p, earliest, depth, most, every, home):
     """
     n = order.size
     het = 1 if times.shape[1] > 1 else 0
+    pred_ptr, pred, pred_cost = g.pred_ptr, g.pred, g.pred_cost
     room = MOST_COPIES * n + most
     c = empty_copies(n, room)
+    first, least, following, where, finish = c.first, c.least, c.following, c.processor, c.finish
     line = empty_timeline(p, room + p)
+    gap_start, gap_end, gap_before, last_gap = line.start, line.end, line.before, line.last
     # Copies may be of any task, so only gaps too short for every task at all are dropped.
-    least = times.min()
+    shortest = np.inf
+    for v in range(n):
+        for q in range(times.shape[1]):
+            if times[v, q] < shortest:
+                shortest = times[v, q]
     new_task = np.empty(most, np.int32)
     new_start = np.empty(most)
     new_finish = np.empty(most)
-    best_task = np.empty(most, np.int32)
-    best_new_start = np.empty(most)
-    best_new_finish = np.empty(most)
+    # What the best processor would get: copies, then the task itself.
+    best_task = np.empty(most + 1, np.int32)
+    best_start = np.empty(most + 1)
+    best_finish = np.empty(most + 1)
     chain = np.empty(depth, np.int64)
-    wanted = np.zeros(p, np.bool_)
-    # Taken out of the tuples once: in the inner loops each access would cost a reference count.
-    pred_ptr, pred, pred_cost = g.pred_ptr, g.pred, g.pred_cost
-    first, earliest_finish, following = c.first, c.least, c.following
-    where, finish = c.processor, c.finish
-    gap_start, gap_end, gap_before, last_gap = line.start, line.end, line.before, line.last
+    wanted = np.empty(p, np.bool_)
     for position in range(n):
         v = whole(order[position])
+        lo = pred_ptr[v]
+        hi = pred_ptr[v + 1]
         # Candidate processors.
         for q in range(p):
             wanted[q] = every and home[v] < 0
         if home[v] >= 0:
             wanted[home[v]] = True
         elif not every:
-            for e in range(pred_ptr[v], pred_ptr[v + 1]):
+            for e in range(lo, hi):
                 k = first[pred[e]]
                 while k >= 0:
                     wanted[where[k]] = True
                     k = following[k]
-            for _ in range(min(earliest, p)):
-                pick = -1
+            for _ in range(earliest):
+                pick = whole(-1)
                 for q in range(p):
                     if not wanted[q] and (pick < 0 or gap_start[last_gap[q]] < gap_start[last_gap[pick]]):
                         pick = q
-                if pick >= 0:
-                    wanted[pick] = True
+                if pick < 0:
+                    break
+                wanted[pick] = True
         best_q = whole(-1)
-        best_finish = np.inf
-        best_start = 0.0
-        best_count = 0
+        best_done = np.inf
+        best_count = whole(0)
         for q in range(p):
             if not wanted[q]:
                 continue
             duration = times[v, q * het]
+            gap = last_gap[q]
+            begin = np.inf
+            # Tentative copies: ``count`` are kept, ``tried`` include those of the chain on trial.
             count = whole(0)
-            ready, last, remote, others = _critical(
-                pred_ptr[v],
-                pred_ptr[v + 1],
-                pred,
-                pred_cost,
-                first,
-                earliest_finish,
-                following,
-                where,
-                finish,
-                q,
-                new_task,
-                new_finish,
-                count,
-            )
-            begin = _slot(
-                gap_start, gap_end, gap_before, last_gap[q], ready, duration, new_start, new_finish, count
-            )
-            while remote and count < most and c.count[0] + n - position + most <= room:
-                # No gain once the processor or the other parents are the limit.
-                if (
-                    _slot(
-                        gap_start,
-                        gap_end,
-                        gap_before,
-                        last_gap[q],
-                        others,
-                        duration,
-                        new_start,
-                        new_finish,
-                        count,
-                    )
-                    >= begin
-                ):
-                    break
-                # The chain of critical parents, nearest first.
-                length = 0
-                edge = last
-                while length < depth and count + length < most:
-                    chain[length] = edge
-                    length += 1
-                    u = pred[edge]
-                    _, edge, away, _ = _critical(
-                        pred_ptr[u],
-                        pred_ptr[u + 1],
-                        pred,
-                        pred_cost,
-                        first,
-                        earliest_finish,
-                        following,
-                        where,
-                        finish,
-                        q,
-                        new_task,
-                        new_finish,
-                        count,
-                    )
-                    if edge < 0 or not away:
+            tried = whole(0)
+            length = whole(0)
+            used = whole(0)
+            while True:
+                ready, last, remote, others = _critical(
+                    lo,
+                    hi,
+                    pred,
+                    pred_cost,
+                    first,
+                    least,
+                    following,
+                    where,
+                    finish,
+                    q,
+                    new_task,
+                    new_finish,
+                    tried,
+                )
+                s = _slot(gap_start, gap_end, gap_before, gap, ready, duration, new_start, new_finish, tried)
+                if s < begin:
+                    begin = s
+                    count = tried
+                    if not remote or count >= most or c.count[0] + n - position + most > room:
                         break
-                # Try ever longer chains; take the shortest that helps v.
-                helped = False
-                for used in range(1, length + 1):
-                    k = count
-                    for i in range(used - 1, -1, -1):
-                        u = pred[chain[i]]
-                        at, _, _, _ = _critical(
-                            pred_ptr[u],
-                            pred_ptr[u + 1],
-                            pred,
-                            pred_cost,
-                            first,
-                            earliest_finish,
-                            following,
-                            where,
-                            finish,
-                            q,
-                            new_task,
-                            new_finish,
-                            k,
-                        )
-                        span = times[u, q * het]
-                        s = _slot(
-                            gap_start, gap_end, gap_before, last_gap[q], at, span, new_start, new_finish, k
-                        )
-                        new_task[k] = u
-                        new_start[k] = s
-                        new_finish[k] = s + span
-                        k += 1
-                    ready2, last2, remote2, others2 = _critical(
-                        pred_ptr[v],
-                        pred_ptr[v + 1],
-                        pred,
-                        pred_cost,
-                        first,
-                        earliest_finish,
-                        following,
-                        where,
-                        finish,
-                        q,
-                        new_task,
-                        new_finish,
-                        k,
+                    # No gain once the processor or the other parents are the limit.
+                    s = _slot(
+                        gap_start, gap_end, gap_before, gap, others, duration, new_start, new_finish, count
                     )
-                    begin2 = _slot(
-                        gap_start,
-                        gap_end,
-                        gap_before,
-                        last_gap[q],
-                        ready2,
-                        duration,
-                        new_start,
-                        new_finish,
-                        k,
-                    )
-                    if begin2 < begin:
-                        count = k
-                        begin = begin2
-                        last = last2
-                        remote = remote2
-                        others = others2
-                        helped = True
+                    if s >= begin:
                         break
-                if not helped:
+                    # The chain of critical parents, nearest first.
+                    used = whole(0)
+                    length = whole(0)
+                    edge = last
+                    while length < depth and count + length < most:
+                        chain[length] = edge
+                        length += 1
+                        u = pred[edge]
+                        _, edge, away, _ = _critical(
+                            pred_ptr[u], pred_ptr[u + 1], pred, pred_cost, first, least, following, where,
+                            finish, q, new_task, new_finish, count,
+                        )  # fmt: skip
+                        if edge < 0 or not away:
+                            break
+                # Try ever longer chains; the shortest that brings v forward is kept.
+                used += 1
+                if used > length:
                     break
+                tried = count
+                for i in range(used - 1, -1, -1):
+                    u = pred[chain[i]]
+                    at, _, _, _ = _critical(
+                        pred_ptr[u], pred_ptr[u + 1], pred, pred_cost, first, least, following, where, finish,
+                        q, new_task, new_finish, tried,
+                    )  # fmt: skip
+                    span = times[u, q * het]
+                    s = _slot(gap_start, gap_end, gap_before, gap, at, span, new_start, new_finish, tried)
+                    new_task[tried] = u
+                    new_start[tried] = s
+                    new_finish[tried] = s + span
+                    tried += 1
             done = begin + duration
-            if done < best_finish or (done == best_finish and count < best_count):
-                best_finish = done
-                best_start = begin
+            if done < best_done or (done == best_done and count < best_count):
+                best_done = done
                 best_q = q
                 best_count = count
                 for i in range(count):
                     best_task[i] = new_task[i]
-                    best_new_start[i] = new_start[i]
-                    best_new_finish[i] = new_finish[i]
-        for i in range(best_count):
-            take(line, best_q, best_new_start[i], best_new_finish[i], least)
-            add_copy(c, best_task[i], best_q, best_new_start[i], best_new_finish[i])
-        take(line, best_q, best_start, best_finish, least)
-        add_copy(c, v, best_q, best_start, best_finish)
+                    best_start[i] = new_start[i]
+                    best_finish[i] = new_finish[i]
+                best_task[count] = v
+                best_start[count] = begin
+                best_finish[count] = done
+        for i in range(best_count + 1):
+            take(line, best_q, best_start[i], best_finish[i], shortest)
+            add_copy(c, whole(best_task[i]), best_q, best_start[i], best_finish[i])
     k = c.count[0]
-    return c.task[:k].copy(), c.processor[:k].copy(), c.start[:k].copy(), c.finish[:k].copy()
+    return c.task[:k], where[:k], c.start[:k], finish[:k]

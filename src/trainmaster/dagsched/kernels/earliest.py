@@ -14,33 +14,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel, whole
-from trainmaster.dagsched.kernels.arrivals import clear_local, fill_local, two_latest
+from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.kernels.arrivals import enabling
 
 
-@kernel
-def _first(key, priority, a, b):
-    if key[a] != key[b]:
-        return key[a] < key[b]
-    if priority[a] != priority[b]:
-        return priority[a] > priority[b]
-    return a < b
-
-
-@kernel
+@inner
 def _meld(child, sibling, key, priority, a, b):
+    """One pairing heap of two (−1: empty): least key first, then highest priority, then the lower node."""
     if a < 0:
         return b
     if b < 0:
         return a
-    if _first(key, priority, b, a):
+    if key[b] < key[a] or (
+        key[b] == key[a] and (priority[b] > priority[a] or (priority[b] == priority[a] and b < a))
+    ):
         a, b = b, a
     sibling[b] = child[a]
     child[a] = b
     return a
 
 
-@kernel
+@inner
 def _remove_top(child, sibling, key, priority, root):
     """Two-pass pairing: pair the children from the left, then meld the pairs from the right."""
     pairs = whole(-1)
@@ -67,12 +61,12 @@ def _remove_top(child, sibling, key, priority, root):
     return top
 
 
-@kernel
+@inner
 def _top(child, sibling, key, priority, done, late, there, now):
     """The first task of a pair of heaps at time ``now``: of those whose data are there, else by arrival.
 
     Drops tasks that are done and moves tasks whose arrival is past from ``late`` to ``there``, where the
-    priority decides. Returns (late, there, task or −1).
+    priority decides. Returns the two heaps.
     """
     while late >= 0 and (done[late % done.size] or key[late] <= now):
         v = late
@@ -84,7 +78,7 @@ def _top(child, sibling, key, priority, done, late, there, now):
             there = _meld(child, sibling, key, priority, there, v)
     while there >= 0 and done[there % done.size]:
         there = _remove_top(child, sibling, key, priority, there)
-    return late, there, there if there >= 0 else late
+    return late, there
 
 
 @kernel
@@ -96,47 +90,51 @@ def earliest_task_first(g, priority, times, p):
     """
     n = priority.size
     het = 1 if times.shape[1] > 1 else 0
-    processor = np.full(n, -1, np.int32)
-    start = np.zeros(n)
-    finish = np.zeros(n)
-    done = np.zeros(n, np.bool_)
+    pred_ptr, pred, pred_cost = g.pred_ptr, g.pred, g.pred_cost
+    succ_ptr, succ = g.succ_ptr, g.succ
+    processor = np.empty(n, np.int32)
+    start = np.empty(n)
+    finish = np.empty(n)
+    done = np.empty(n, np.bool_)
     waiting = np.empty(n, np.int64)
-    free = np.zeros(p)
-    local = np.zeros(p)
     # A ready task v is node v in the heaps of its enabling processor, node n + v in the common heaps p.
-    child = np.full(2 * n, -1, np.int32)
-    sibling = np.full(2 * n, -1, np.int32)
-    key = np.zeros(2 * n)
+    child = np.empty(2 * n, np.int32)
+    sibling = np.empty(2 * n, np.int32)
+    key = np.empty(2 * n)
     twice = np.empty(2 * n)
-    for v in range(n):
-        twice[v] = priority[v]
-        twice[n + v] = priority[v]
-    late = np.full(p + 1, -1, np.int64)
-    there = np.full(p + 1, -1, np.int64)
-    enabler = np.full(n, -1, np.int32)
+    for node in range(2 * n):
+        child[node] = -1
+        sibling[node] = -1
+        key[node] = 0.0
+        twice[node] = priority[node % n]
+    free = np.empty(p)
+    late = np.empty(p + 1, np.int64)
+    there = np.empty(p + 1, np.int64)
+    for heap in range(p + 1):
+        late[heap] = -1
+        there[heap] = -1
+    for q in range(p):
+        free[q] = 0.0
+    enabler = np.empty(n, np.int32)
+    at_enabler = np.empty(n)
     fresh = np.empty(n, np.int32)
     fresh_count = 0
     for v in range(n):
-        waiting[v] = g.pred_ptr[v + 1] - g.pred_ptr[v]
+        done[v] = False
+        waiting[v] = pred_ptr[v + 1] - pred_ptr[v]
         if waiting[v] == 0:
             fresh[fresh_count] = v
             fresh_count += 1
-    at_enabler = np.zeros(n)
     for _ in range(n):
         for i in range(fresh_count):
             v = fresh[i]
-            first, origin, second = two_latest(g, v, processor, finish)
-            key[n + v] = first
-            enabler[v] = origin
-            if origin >= 0:
-                fill_local(g, v, processor, finish, local)
-                at_enabler[v] = second if second > local[origin] else local[origin]
-                clear_local(g, v, processor, local)
-                key[v] = at_enabler[v]
-            for node in range(v, 2 * n, n):
-                heap = p if node >= n else origin
-                if heap >= 0:
-                    late[heap] = _meld(child, sibling, key, twice, late[heap], node)
+            key[n + v], enabler[v], at_enabler[v] = enabling(
+                pred_ptr[v], pred_ptr[v + 1], pred, pred_cost, processor, finish
+            )
+            key[v] = at_enabler[v]
+            late[p] = _meld(child, sibling, key, twice, late[p], n + v)
+            if enabler[v] >= 0:
+                late[enabler[v]] = _meld(child, sibling, key, twice, late[enabler[v]], whole(v))
         fresh_count = 0
         earliest = 0
         for q in range(1, p):
@@ -152,7 +150,7 @@ def earliest_task_first(g, priority, times, p):
             top, node = late[heap], there[heap]
             # Most heaps are in order: calling the function for each would cost more than the work.
             if (top >= 0 and (done[top % n] or key[top] <= now)) or (node >= 0 and done[node % n]):
-                top, node, _ = _top(child, sibling, key, twice, done, top, node, now)
+                top, node = _top(child, sibling, key, twice, done, top, node, now)
                 late[heap] = top
                 there[heap] = node
             if node < 0:
@@ -180,9 +178,9 @@ def earliest_task_first(g, priority, times, p):
         start[v] = best_start
         finish[v] = best_start + times[v, q * het]
         free[q] = finish[v]
-        for e in range(g.succ_ptr[v], g.succ_ptr[v + 1]):
-            waiting[g.succ[e]] -= 1
-            if waiting[g.succ[e]] == 0:
-                fresh[fresh_count] = g.succ[e]
+        for e in range(succ_ptr[v], succ_ptr[v + 1]):
+            waiting[succ[e]] -= 1
+            if waiting[succ[e]] == 0:
+                fresh[fresh_count] = succ[e]
                 fresh_count += 1
     return processor, start, finish

@@ -7,13 +7,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel, whole
-from trainmaster.dagsched.kernels.copies import (
-    add_copy,
-    arrival_from_copies,
-    empty_copies,
-    on_processor,
-)
+from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.kernels.copies import add_copy, empty_copies, on_processor
+
+
+@inner
+def _last_arrival(lo, hi, pred, pred_cost, q, first, least, following, where, finish):
+    """(time all data of a task are at q, parent they come from last or −1); ``lo`` … ``hi``: its edges."""
+    ready = 0.0
+    last = whole(-1)
+    for e in range(lo, hi):
+        u = whole(pred[e])
+        at = least[u] + pred_cost[e]
+        k = on_processor(first, following, where, u, q)
+        if k >= 0 and finish[k] < at:
+            at = finish[k]
+        if at > ready:
+            ready = at
+            last = u
+    return ready, last
 
 
 @kernel
@@ -25,28 +37,29 @@ def insert_producers(g, order, times, member):
     """
     p, n = member.shape
     het = 1 if times.shape[1] > 1 else 0
+    pred_ptr, pred, pred_cost = g.pred_ptr, g.pred, g.pred_cost
     c = empty_copies(n, n * p)
-    free = np.zeros(p)
+    first, least, following, where, finish = c.first, c.least, c.following, c.processor, c.finish
+    free = np.empty(p)
+    for q in range(p):
+        free[q] = 0.0
     for position in range(n):
         v = whole(order[position])
         for q in range(p):
-            if not member[q, v] or on_processor(c, v, q) >= 0:
+            if not member[q, v] or on_processor(first, following, where, v, q) >= 0:
                 continue
             while True:
-                ready = 0.0
-                last = whole(-1)
-                for e in range(g.pred_ptr[v], g.pred_ptr[v + 1]):
-                    at = arrival_from_copies(c, g.pred[e], q, g.pred_cost[e])
-                    if at > ready:
-                        ready = at
-                        last = whole(g.pred[e])
-                if last < 0 or ready <= free[q] or on_processor(c, last, q) >= 0:
+                ready, last = _last_arrival(
+                    pred_ptr[v], pred_ptr[v + 1], pred, pred_cost, q, first, least, following, where, finish
+                )
+                if last < 0 or ready <= free[q] or on_processor(first, following, where, last, q) >= 0:
                     break
-                begin = free[q]
-                for e in range(g.pred_ptr[last], g.pred_ptr[last + 1]):
-                    at = arrival_from_copies(c, g.pred[e], q, g.pred_cost[e])
-                    if at > begin:
-                        begin = at
+                begin, _ = _last_arrival(
+                    pred_ptr[last], pred_ptr[last + 1], pred, pred_cost, q, first, least, following, where,
+                    finish,
+                )  # fmt: skip
+                if free[q] > begin:
+                    begin = free[q]
                 end = begin + times[last, q * het]
                 if end >= ready:
                     break
@@ -54,5 +67,5 @@ def insert_producers(g, order, times, member):
                 free[q] = end
                 member[q, last] = True
             begin = ready if ready > free[q] else free[q]
-            add_copy(c, v, q, begin, begin + times[v, q * het])
             free[q] = begin + times[v, q * het]
+            add_copy(c, v, q, begin, free[q])

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from trainmaster.dagsched.jit import kernel
@@ -20,19 +22,24 @@ def superfluous_copies(g, task, processor, start, finish, ptr_task, by_task):
     kept copy of a child still has its data in time. Returns a boolean array ``gone``. O(Σ edges · copies²).
     """
     total = task.size
-    gone = np.zeros(total, np.bool_)
+    succ_ptr, succ, succ_cost = g.succ_ptr, g.succ, g.succ_cost
+    gone = np.empty(total, np.bool_)
+    key = np.empty(total)
+    for k in range(total):
+        gone[k] = False
+        key[k] = -start[k]
     left = np.empty(ptr_task.size - 1, np.int64)
     for v in range(left.size):
         left[v] = ptr_task[v + 1] - ptr_task[v]
-    order = rising(-start)
+    order = rising(key)
     for position in range(total):
         k = order[position]
         u = task[k]
         if left[u] < 2:
             continue
         needed = False
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            v = g.succ[e]
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            v = succ[e]
             for i in range(ptr_task[v], ptr_task[v + 1]):
                 consumer = by_task[i]
                 if gone[consumer]:
@@ -44,7 +51,7 @@ def superfluous_copies(g, task, processor, start, finish, ptr_task, by_task):
                         continue
                     arrival = finish[other]
                     if processor[other] != processor[consumer]:
-                        arrival += g.succ_cost[e]
+                        arrival += succ_cost[e]
                     if arrival <= start[consumer]:
                         reached = True
                         break
@@ -59,17 +66,8 @@ def superfluous_copies(g, task, processor, start, finish, ptr_task, by_task):
     return gone
 
 
-@kernel
-def copies_by_task(n, task):
+def copies_by_task(n: int, task: Any) -> tuple[Any, Any]:
     """Pointers (n+1,) and copy numbers (copies,) grouped by task, in order of number."""
     ptr = np.zeros(n + 1, np.int64)
-    for k in range(task.size):
-        ptr[task[k] + 1] += 1
-    for v in range(n):
-        ptr[v + 1] += ptr[v]
-    fill = ptr[:-1].copy()
-    by_task = np.empty(task.size, np.int64)
-    for k in range(task.size):
-        by_task[fill[task[k]]] = k
-        fill[task[k]] += 1
-    return ptr, by_task
+    np.cumsum(np.bincount(task, minlength=n), out=ptr[1:])
+    return ptr, np.argsort(task, kind="stable")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel, whole
+from trainmaster.dagsched.jit import inner, kernel, whole
 from trainmaster.dagsched.kernels.arrays import Arrays
 
 
@@ -22,12 +22,13 @@ from trainmaster.dagsched.kernels.arrays import Arrays
 def b_levels(g, work, communication):
     """B-levels (n, float64); ``communication`` scales edge costs (0 gives static levels). O(n + m)."""
     n = work.size
+    topo, succ_ptr, succ, succ_cost = g.topo, g.succ_ptr, g.succ, g.succ_cost
     level = np.empty(n)
     for k in range(n - 1, -1, -1):
-        u = g.topo[k]
+        u = topo[k]
         longest = 0.0
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            through = communication * g.succ_cost[e] + level[g.succ[e]]
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            through = communication * succ_cost[e] + level[succ[e]]
             if through > longest:
                 longest = through
         level[u] = work[u] + longest
@@ -38,13 +39,14 @@ def b_levels(g, work, communication):
 def t_levels(g, work, communication):
     """T-levels (n, float64); ``communication`` scales edge costs. O(n + m)."""
     n = work.size
+    topo, pred_ptr, pred, pred_cost = g.topo, g.pred_ptr, g.pred, g.pred_cost
     level = np.empty(n)
     for k in range(n):
-        v = g.topo[k]
+        v = topo[k]
         longest = 0.0
-        for e in range(g.pred_ptr[v], g.pred_ptr[v + 1]):
-            u = g.pred[e]
-            through = level[u] + work[u] + communication * g.pred_cost[e]
+        for e in range(pred_ptr[v], pred_ptr[v + 1]):
+            u = pred[e]
+            through = level[u] + work[u] + communication * pred_cost[e]
             if through > longest:
                 longest = through
         level[v] = longest
@@ -54,13 +56,15 @@ def t_levels(g, work, communication):
 @kernel
 def hop_levels(g):
     """Number of edges on the longest path from an entry (n, int64): the layer of each task. O(n + m)."""
-    n = g.topo.size
-    level = np.zeros(n, np.int64)
-    for k in range(n):
-        v = g.topo[k]
-        for e in range(g.pred_ptr[v], g.pred_ptr[v + 1]):
-            if level[g.pred[e]] + 1 > level[v]:
-                level[v] = level[g.pred[e]] + 1
+    topo, pred_ptr, pred = g.topo, g.pred_ptr, g.pred
+    level = np.empty(topo.size, np.int64)
+    for k in range(topo.size):
+        v = topo[k]
+        deepest = whole(-1)
+        for e in range(pred_ptr[v], pred_ptr[v + 1]):
+            if level[pred[e]] > deepest:
+                deepest = level[pred[e]]
+        level[v] = deepest + 1
     return level
 
 
@@ -72,41 +76,44 @@ def descending(g: Arrays, level: Any) -> Any:
     return g.topo[np.argsort(-level[g.topo], kind="stable")]
 
 
-@kernel
-def _before(priority, a, b):
-    return priority[a] > priority[b] or (priority[a] == priority[b] and a < b)
-
-
-@kernel
+@inner
 def heap_push(heap, size, priority, v):
-    """Push ``v`` on a binary heap of tasks, highest priority first, ties to the lower number."""
+    """Push ``v`` on a binary heap of tasks, highest priority first, ties to the lower number.
+
+    ``v`` is an int64: another type would compile this once more.
+    """
     k = size
     while k > 0:
         up = (k - 1) >> 1
-        if not _before(priority, v, heap[up]):
+        u = heap[up]
+        if priority[u] > priority[v] or (priority[u] == priority[v] and u < v):
             break
-        heap[k] = heap[up]
+        heap[k] = u
         k = up
     heap[k] = v
     return size + 1
 
 
-@kernel
+@inner
 def heap_pop(heap, size, priority):
     """Take the first task off the heap. Returns (task, new size)."""
-    top = heap[0]
+    top = whole(heap[0])
     size -= 1
-    v = whole(heap[size])
-    k = 0
+    v = heap[size]
+    k = whole(0)
     while True:
         child = 2 * k + 1
         if child >= size:
             break
-        if child + 1 < size and _before(priority, heap[child + 1], heap[child]):
-            child += 1
-        if not _before(priority, heap[child], v):
+        u = heap[child]
+        if child + 1 < size:
+            w = heap[child + 1]
+            if priority[w] > priority[u] or (priority[w] == priority[u] and w < u):
+                u = w
+                child += 1
+        if priority[v] > priority[u] or (priority[v] == priority[u] and v < u):
             break
-        heap[k] = heap[child]
+        heap[k] = u
         k = child
     heap[k] = v
     return top, size
@@ -118,20 +125,21 @@ def priority_order(g, priority):
 
     Any real priorities will do. O(n log n + m).
     """
-    n = g.topo.size
+    n = priority.size
+    pred_ptr, succ_ptr, succ = g.pred_ptr, g.succ_ptr, g.succ
     waiting = np.empty(n, np.int64)
     heap = np.empty(n, np.int32)
     order = np.empty(n, np.int32)
     size = whole(0)
     for v in range(n):
-        waiting[v] = g.pred_ptr[v + 1] - g.pred_ptr[v]
+        waiting[v] = pred_ptr[v + 1] - pred_ptr[v]
         if waiting[v] == 0:
             size = heap_push(heap, size, priority, v)
     for k in range(n):
         u, size = heap_pop(heap, size, priority)
         order[k] = u
-        for e in range(g.succ_ptr[u], g.succ_ptr[u + 1]):
-            v = whole(g.succ[e])
+        for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            v = whole(succ[e])
             waiting[v] -= 1
             if waiting[v] == 0:
                 size = heap_push(heap, size, priority, v)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import inner
 
 RUN = 16
 
 
-@kernel
+@inner
 def rising(key):
     """Positions of ``key`` (float64) by rising value, equal ones in their order. Merge sort, O(n log n)."""
     n = key.size

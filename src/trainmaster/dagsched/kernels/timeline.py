@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel, whole
+from trainmaster.dagsched.jit import inner, whole
 
 
 class Timeline(NamedTuple):
@@ -30,101 +30,84 @@ class Timeline(NamedTuple):
     count: Any
 
 
-@kernel
+@inner
 def empty_timeline(p, capacity):
     """Every processor free from 0 on. ``capacity``: number of tasks to be placed, plus p."""
-    start = np.zeros(capacity)
-    end = np.full(capacity, np.inf)
-    before = np.full(capacity, -1, np.int32)
-    after = np.full(capacity, -1, np.int32)
-    last = np.arange(p).astype(np.int32)
+    start = np.empty(capacity)
+    end = np.empty(capacity)
+    before = np.empty(capacity, np.int32)
+    after = np.empty(capacity, np.int32)
+    last = np.empty(p, np.int32)
     free = np.empty(capacity, np.int32)
     # count[0]: nodes ever used; count[1]: nodes on the free stack.
-    count = np.zeros(2, np.int64)
+    count = np.empty(whole(2), np.int64)
     count[0] = p
+    count[1] = 0
+    for q in range(p):
+        start[q] = 0.0
+        end[q] = np.inf
+        before[q] = -1
+        after[q] = -1
+        last[q] = q
     return Timeline(start, end, before, after, last, free, count)
 
 
-@kernel
-def earliest_gap(t, q, ready, duration, insertion):
-    """The gap of q where a task of ``duration`` that is ``ready`` starts first. Returns (gap, start).
+@inner
+def earliest_gap(gap_start, gap_end, gap_before, k, ready, duration):
+    """Of gap k and those before it the one where a task of ``duration`` that is ``ready`` starts first.
 
-    Without ``insertion`` only the time after everything counts.
+    Gap k must have room. Returns (gap, start).
     """
-    k = t.last[q]
     best = k
-    begin = t.start[k]
-    if ready > begin:
-        begin = ready
-    if insertion:
-        k = t.before[k]
-        while k >= 0:
-            if t.end[k] < ready + duration:
-                break
-            s = t.start[k]
-            if ready > s:
-                s = ready
-            if s + duration <= t.end[k]:
-                best = k
-                begin = s
-            k = t.before[k]
+    begin = gap_start[k] if gap_start[k] > ready else ready
+    k = whole(gap_before[k])
+    while k >= 0 and gap_end[k] >= ready + duration:
+        s = gap_start[k] if gap_start[k] > ready else ready
+        if s + duration <= gap_end[k]:
+            best = k
+            begin = s
+        k = whole(gap_before[k])
     return best, begin
 
 
-@kernel
+@inner
 def occupy(t, q, k, begin, finish, shortest):
     """Take ``begin`` … ``finish`` out of gap k of q; keep remainders of at least ``shortest`` (> 0)."""
-    gap_end = t.end[k]
-    left = begin - t.start[k]
-    keep_left = left > 0 and left >= shortest
-    if k == t.last[q]:
-        if keep_left:
-            # The node stays as the closed gap before; a new one becomes the open gap.
-            new = _take(t)
-            t.end[k] = begin
-            t.after[k] = new
-            t.before[new] = k
-            t.after[new] = -1
-            t.start[new] = finish
-            t.end[new] = np.inf
-            t.last[q] = new
-        else:
-            t.start[k] = finish
-        return
-    right = gap_end - finish
-    keep_right = right > 0 and right >= shortest
-    if keep_left and keep_right:
-        new = _take(t)
-        t.end[k] = begin
-        t.start[new] = finish
-        t.end[new] = gap_end
-        t.before[new] = k
-        t.after[new] = t.after[k]
-        t.before[t.after[k]] = new
-        t.after[k] = new
-    elif keep_left:
-        t.end[k] = begin
+    start, end, before, after = t.start, t.end, t.before, t.after
+    free, count = t.free, t.count
+    left = begin - start[k]
+    right = end[k] - finish
+    keep_right = after[k] < 0 or (right > 0 and right >= shortest)
+    if left > 0 and left >= shortest:
+        if keep_right:
+            if count[1] > 0:
+                count[1] -= 1
+                new = whole(free[count[1]])
+            else:
+                new = count[0]
+                count[0] += 1
+            start[new] = finish
+            end[new] = end[k]
+            before[new] = k
+            after[new] = after[k]
+            if after[k] >= 0:
+                before[after[k]] = new
+            else:
+                t.last[q] = new
+            after[k] = new
+        end[k] = begin
     elif keep_right:
-        t.start[k] = finish
+        start[k] = finish
     else:
         # Never the open gap, so there is always one after.
-        t.before[t.after[k]] = t.before[k]
-        if t.before[k] >= 0:
-            t.after[t.before[k]] = t.after[k]
-        t.free[t.count[1]] = k
-        t.count[1] += 1
+        before[after[k]] = before[k]
+        if before[k] >= 0:
+            after[before[k]] = after[k]
+        free[count[1]] = k
+        count[1] += 1
 
 
-@kernel
-def _take(t):
-    if t.count[1] > 0:
-        t.count[1] -= 1
-        return t.free[t.count[1]]
-    t.count[0] += 1
-    return t.count[0] - 1
-
-
-@kernel
+@inner
 def shortest_to_come(order, times):
     """For each position in ``order`` the least time, on any processor, of a later task (inf at the end)."""
     n = order.size
@@ -138,14 +121,15 @@ def shortest_to_come(order, times):
     return shortest
 
 
-@kernel
+@inner
 def take(t, q, begin, finish, shortest):
     """Occupy ``begin`` … ``finish`` on q in the gap that holds it.
 
     A task of no length may stand where no gap is: then there is nothing to take.
     """
+    start, before = t.start, t.before
     k = whole(t.last[q])
-    while k >= 0 and t.start[k] > begin:
-        k = whole(t.before[k])
+    while k >= 0 and start[k] > begin:
+        k = whole(before[k])
     if k >= 0 and finish <= t.end[k]:
         occupy(t, q, k, begin, finish, shortest)

@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
         sa.Column("round", sa.Integer, nullable=False),
+        sa.Column("since", LongText, nullable=False),
         sa.Column("depth", sa.Integer, nullable=False),
         sa.Column("parent_run", sa.String(64)),
         sa.Column("parent", LongText),

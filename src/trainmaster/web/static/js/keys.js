@@ -3,10 +3,10 @@
 import { h, icon } from "./dom.js";
 import { go } from "./router.js";
 
-const PLACES = { o: "/", t: "/tasks", n: "/nodes", r: "/triggers", f: "/forecast", p: "/policies", a: "/alarms" };
+const PLACES = { o: "/", t: "/tasks", w: "/workflows", n: "/nodes", r: "/triggers", f: "/forecast", p: "/policies", a: "/alarms" };
 const HELP = [
   ["/", "Search"],
-  ["g o · g t · g n · g r · g f · g p · g a", "Go to Overview, Tasks, Nodes, Triggers, Forecast, Policies, Alarms"],
+  ["g o · g t · g w · g n · g r · g f · g p · g a", "Go to Overview, Tasks, Workflows, Nodes, Triggers, Forecast, Policies, Alarms"],
   ["j · k", "Next and previous row"],
   ["Enter", "Open the row"],
   ["x", "Select the row"],

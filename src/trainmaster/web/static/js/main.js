@@ -20,6 +20,9 @@ import { openTasks } from "./views/tasks.js";
 import { openTrigger } from "./views/trigger.js";
 import { openTriggers } from "./views/triggers.js";
 import { openWhatIf } from "./views/whatif.js";
+import { openWorkflow } from "./views/workflow.js";
+import { openWorkflowRun } from "./views/workflow-run.js";
+import { openWorkflows } from "./views/workflows.js";
 
 const search = document.getElementById("search");
 
@@ -27,6 +30,7 @@ search.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = search.elements.text.value.trim();
   if (/^t-[0-9a-z]{10}$/.test(text)) go(`/tasks/${text}`);
+  else if (/^w-[0-9a-z]{10}$/.test(text)) go(`/workflows/run/${text}`);
   else go(text ? `/tasks?text=${encodeURIComponent(text)}` : "/tasks");
   search.elements.text.blur();
 });
@@ -64,6 +68,9 @@ route("/", openOverview);
 route("/tasks", openTasks);
 route("/tasks/{task}", openTask);
 route("/tasks/{task}/{tab}", openTask);
+route("/workflows", openWorkflows);
+route("/workflows/{workflow}", openWorkflow);
+route("/workflows/{workflow}/{run}", openWorkflowRun);
 route("/nodes", openNodes);
 route("/triggers", openTriggers);
 route("/triggers/{trigger}", openTrigger);

@@ -21,9 +21,12 @@ const TONES = {
   DRAINING: "waiting",
   SUSPECT: "waiting",
   GONE: "failed",
+  WAITING: "blocked",
+  READY: "waiting",
+  SKIPPED: "cancelled",
 };
 const NODE_STATES = new Set(["UP", "DRAINING", "SUSPECT", "GONE"]);
-const SHAPES = { LAUNCHING: "s-accepted", EXITED: "s-submitted" };
+const SHAPES = { LAUNCHING: "s-accepted", EXITED: "s-submitted", WAITING: "s-blocked", READY: "s-queued", SKIPPED: "s-submitted" };
 
 export const STATES = [
   "RUNNING", "QUEUED", "BLOCKED", "SUBMITTED", "ACCEPTED", "PREPARING", "RESIZING", "INTERRUPTED", "LOST",

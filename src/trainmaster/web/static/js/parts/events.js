@@ -21,6 +21,12 @@ const SHAPES = {
   "task-succeeded": "SUCCEEDED",
   "task-failed": "FAILED",
   "task-cancelled": "CANCELLED",
+  "workflow-started": "RUNNING",
+  "workflow-resumed": "RUNNING",
+  "workflow-stopping": "RESIZING",
+  "workflow-succeeded": "SUCCEEDED",
+  "workflow-failed": "FAILED",
+  "workflow-cancelled": "CANCELLED",
   "node-joined": "UP",
   "node-returned": "UP",
   "node-woken": "UP",
@@ -36,13 +42,14 @@ const SHAPES = {
 };
 
 /** "task-stopping" → "stopping" */
-export const happened = (kind) => kind.replace(/^(task|node)-/, "").replaceAll("-", " ");
+export const happened = (kind) => kind.replace(/^(task|node|workflow)-/, "").replaceAll("-", " ");
 
 export const eventSignal = (kind) => signal(SHAPES[kind] ?? "SUBMITTED");
 
 /** Who or what it is about. */
 export function subject(event, names = new Map()) {
   if (event.task) return h("a", { href: `/tasks/${event.task}` }, names.get(event.task) ?? event.task);
+  if (event.detail.workflow) return h("a", { href: `/workflows/${event.detail.workflow}/${event.detail.run}` }, event.detail.workflow);
   if (event.detail.trigger) return h("a", { href: `/triggers/${event.detail.trigger}` }, event.detail.name);
   return event.node ?? "service";
 }

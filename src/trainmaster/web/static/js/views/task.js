@@ -133,6 +133,7 @@ function drawFacts(box, task) {
     ["Each", needs || "–"],
     ["Priority", `${task.urgency} ${short(task.priority)}`],
     ["User", task.user],
+    task.workflow_run && ["Workflow", `${task.workflow_run}, ${task.stage}`],
     ["Waited", task.waited_s, waits],
     task.first_started_at !== null && ["Ran", task.ran_s, live],
     task.exit_code !== null && ["Exit code", task.exit_code],
@@ -141,7 +142,9 @@ function drawFacts(box, task) {
     facts.map(([label, value, grows]) => h("div", null, h("dt", null, label),
       h("dd", { class: "cut", title: String(value) }, typeof value === "number" && ["Waited", "Ran"].includes(label)
         ? h("span", grows ? { "data-since": now(), "data-base": value } : null, duration(value))
-        : String(value)))));
+        : label === "Workflow"
+          ? h("a", { href: `/workflows/run/${task.workflow_run}?stage=${encodeURIComponent(task.stage)}` }, task.stage)
+          : String(value)))));
 }
 
 const MOST_OFFERED = 64;

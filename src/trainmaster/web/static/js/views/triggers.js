@@ -19,10 +19,10 @@ const FIRINGS = 2000;
 
 export function openTriggers(outlet) {
   title("Triggers");
-  const total = h("span", { class: "muted" });
+  const total = h("span", { class: "muted grow" });
   const spans = h("div", { class: "segments", role: "group", "aria-label": "Length of the strips" });
   const list = h("div", { class: "triggers" });
-  outlet.append(h("div", { class: "view-head" }, h("h1", null, "Triggers"), total, h("span", { class: "grow" }), spans), list);
+  outlet.append(h("div", { class: "view-head" }, h("h1", null, "Triggers"), total, spans), list);
   let closed = false;
   let busy = false;
 
@@ -30,7 +30,7 @@ export function openTriggers(outlet) {
 
   function drawSpans() {
     spans.replaceChildren(...Object.keys(SPANS).map((name) =>
-      h("button", { type: "button", class: "chip", "aria-pressed": String(name === chosen()), onclick: () => { setQuery({ span: name === "day" ? "" : name }); drawSpans(); load(); } }, name)));
+      h("button", { type: "button", "aria-pressed": String(name === chosen()), onclick: () => { setQuery({ span: name === "day" ? "" : name }); drawSpans(); load(); } }, name)));
   }
 
   function row(trigger, firings, span) {
