@@ -1,7 +1,7 @@
 """Replicas over one PostgreSQL: leaders are killed, roles are apart, the database goes away and comes back.
 
-TRAINMASTER_KILLS is the number of leaders killed (2 in ordinary runs, 10 for the full count), and
-TRAINMASTER_REPLICA_TASKS that of tasks (60, and 500). The database is then away for 20 s instead of 2.
+Ordinary runs are short. The full count: TRAINMASTER_KILLS=10 (leaders killed; the database is then away for
+20 s instead of 2), TRAINMASTER_REPLICA_TASKS=500, TRAINMASTER_REPLICA_FIRINGS=2000 (meanwhile, at least).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from tests.servers import Postgresql
 from trainmaster.client import Client
 from trainmaster.client.types import Services
 from trainmaster.domain.errors import TrainmasterError
+from trainmaster.domain.trigger import Interval, Timing
+from trainmaster.policies.firing.due import due_times
 
 pytestmark = [pytest.mark.needs("postgresql"), pytest.mark.timeout(900)]
 
 KILLS = int(os.environ.get("TRAINMASTER_KILLS", "2"))
 TASKS = int(os.environ.get("TRAINMASTER_REPLICA_TASKS", "60"))
+FIRINGS = int(os.environ.get("TRAINMASTER_REPLICA_FIRINGS", "60"))
 AWAY_S = 20.0 if KILLS >= 10 else 2.0  # the database, once
 TAKE_OVER_S = 5.0
 
@@ -46,6 +50,7 @@ class Cluster:
 
     def __init__(self, data: Path, database: str, *roles: list[str]) -> None:
         settings: dict[str, Any] = {"nodes": 2, "cores": 4, "containers": False, "database": database}
+        settings["leave_running"] = False
         self.replicas = [Live(data, **settings, **({"roles": r} if r else {})) for r in roles]
 
     def __enter__(self) -> Cluster:
@@ -96,7 +101,7 @@ def submit(cluster: Cluster, number: int, ran: Path, rng: random.Random, but: Li
             time.sleep(0.2)
 
 
-def check(client: Client, tasks: list[str], ran: Path) -> None:
+def check(client: Client, tasks: list[str], ran: Path, fired: set[str]) -> None:
     """Each task ended once, having run once."""
     assert len(set(tasks)) == len(tasks)
     runs = Counter(ran.read_text().split())
@@ -116,16 +121,74 @@ def check(client: Client, tasks: list[str], ran: Path) -> None:
     assert not problems, problems[:10]
     assert sum(runs.values()) == len(tasks), "something ran that nobody submitted"
     listed = {task.id for task in client.tasks(limit=10_000)}
-    assert listed == set(tasks)
+    assert listed == set(tasks) | fired
 
 
-def ended(cluster: Cluster, tasks: list[str]) -> bool:
+def all_ended(cluster: Cluster) -> bool:
     try:
         with cluster.client() as client:
             counts = client.overview().counts
     except TrainmasterError:
         return False
-    return sum(n for state, n in counts.items() if state in ("SUCCEEDED", "FAILED")) == len(tasks)
+    return not sum(n for state, n in counts.items() if state not in ("SUCCEEDED", "FAILED", "CANCELLED"))
+
+
+MODULE = """
+import os
+def mark(path):
+    with open(path, "a") as file:
+        file.write(os.environ["TRAINMASTER_TASK"] + "\\n")
+"""
+
+
+def set_triggers(one: Live, folder: Path, fired: Path) -> dict[str, dict[str, Any]]:
+    """A function handed ahead to lanes and a process, each every 0.2 to 0.5 s."""
+    fired.touch()
+    (folder / "marks.py").write_text(MODULE)
+    tasks = {
+        "0.2s": {"function": "marks:mark", "arguments": [str(fired)], "directory": str(folder)},
+        "0.5s": {"command": ["sh", "-c", f"echo $TRAINMASTER_TASK >> {fired}"], "cpus": 0.01},
+    }
+    made = {}
+    with one.client() as http:
+        for every, task in tasks.items():
+            body = {"name": every, "every": every, "overlap": "allow", "grace": "120s", "task": task}
+            answer = http.post("/v1/triggers", json=body)
+            assert answer.status_code == 201, answer.text
+            made[every] = answer.json()
+    return made
+
+
+def firings(one: Live, name: str) -> list[dict[str, Any]]:
+    with one.client() as http:
+        rows: list[dict[str, Any]] = http.get(f"/v1/triggers/{name}/firings", params={"limit": 5000}).json()
+        return rows
+
+
+def check_firings(one: Live, made: dict[str, dict[str, Any]], fired: Path) -> set[str]:
+    """Every due time has one row, and what was fired ran once. Answers with the tasks."""
+    tasks: list[str] = []
+    taken_back: set[str] = set()
+    for name, trigger in made.items():
+        with one.client() as http:
+            last = round(http.get(f"/v1/triggers/{name}").json()["last"] * 1000)
+        timing = Timing(
+            Interval(round(trigger["definition"]["every"] * 1000)),
+            start_ms=round(trigger["definition"]["start"] * 1000),
+        )
+        dues = due_times(timing, round(trigger["created_at"] * 1000))
+        rows = firings(one, name)
+        found = sorted(round(row["due"] * 1000) for row in rows)
+        assert found == list(takewhile(lambda due, last=last: due <= last, dues)), name  # type: ignore[misc]
+        assert all(row["reason"] for row in rows if row["outcome"] != "fired")
+        assert "missed" not in {row["outcome"] for row in rows}
+        tasks += [row["task"] for row in rows if row["outcome"] == "fired"]
+        taken_back |= {row["task"] for row in rows if row["outcome"] == "skipped"} - {None}
+    begun = Counter(fired.read_text().split())
+    assert set(begun) >= set(tasks) and set(begun.values()) == {1}, begun.most_common(3)
+    # What was handed ahead to a lane when it was paused is taken back, and may have begun all the same.
+    assert set(begun) - set(tasks) <= taken_back
+    return set(tasks) | taken_back
 
 
 def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Postgresql) -> None:
@@ -135,7 +198,7 @@ def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Pos
     tasks: list[str] = []
     took: list[float] = []
     with Cluster(tmp_path / "data", database.url, [], [], []) as cluster:
-        cluster.led()
+        triggers = set_triggers(cluster.led(), tmp_path, tmp_path / "fired")
         for kill in range(KILLS):
             for _ in range(TASKS // KILLS - 5):
                 tasks.append(submit(cluster, len(tasks), ran, rng))
@@ -154,9 +217,17 @@ def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Pos
         time.sleep(AWAY_S)  # what is tested: so long away
         database.start()
         tasks += [submit(cluster, len(tasks) + n, ran, rng) for n in range(TASKS - len(tasks))]
-        wait_until(lambda: ended(cluster, tasks), "all tasks end", 300, 0.2)
+        one = cluster.led()
+        enough = f"{FIRINGS} firings"
+        wait_until(lambda: sum(len(firings(one, name)) for name in triggers) >= FIRINGS, enough, 600, 1.0)
+        with one.client() as http:
+            for name in triggers:
+                # Whoever led when the database returned may have been followed meanwhile: then again.
+                pause = f"/v1/triggers/{name}/pause"
+                wait_until(lambda: http.post(pause).status_code == 200, "it is paused", 30, 0.2)  # noqa: B023
+        wait_until(lambda: all_ended(cluster), "all tasks end", 300, 0.2)
         with cluster.client() as client:
-            check(client, tasks, ran)
+            check(client, tasks, ran, check_firings(one, triggers, tmp_path / "fired"))
     took.sort()
     print("take-overs", [round(seconds, 2) for seconds in took])
     assert took[max(int(0.95 * len(took)) - 1, 0)] <= TAKE_OVER_S, took
