@@ -23,7 +23,7 @@ config: Any = _config
 # A literal handed to a kernel compiles it once more, for that literal; ``whole(-1)`` is an int64 like others.
 whole: Any = np.int64
 
-_LEVEL = type(_config.OPT)(1)
+_LEVEL = type(config.OPT)(1)
 MESSAGE = "trainmaster: compiling the scheduling kernels (once per machine, then cached) ...\n"
 
 
@@ -54,8 +54,8 @@ class _Compiling(event.Listener):
     that chase indices, and took a sixth of the time) and the passes above level 1 (a tenth; plans are made no
     slower without them). Stops the cyclic garbage collector: numba makes
     millions of objects that live as long as the compilation, and looking through them again and again took
-    an eighth. numba has all three for a whole process only and compiles under one lock, so they are set when the
-    outermost of nested compilations begins and put back when it ends.
+    an eighth. numba has all three for a whole process only and compiles under one lock, so they are set when
+    the outermost of nested compilations begins and put back when it ends.
     """
 
     def __init__(self) -> None:

@@ -317,18 +317,12 @@ def on_backfill(change: Change, event: BackfillRequested) -> None:
 
 
 def _recall(change: Change, trigger: Trigger, by: UserName, done: str) -> None:
-    """Take back what was claimed ahead of its time and has not begun."""
-    tasks = change.state.tasks
+    """Take back what was claimed ahead of its time and has not begun. A lane may begin it all the same: its
+    row says what became of it (`Change.task`)."""
     for started in sorted(change.state.triggers.live.get(trigger.id, ())):
-        task = tasks[started]
-        if (
-            (task.spec.start_at or 0.0) > change.now
-            and task.started_at is None
-            and task.spec.due_ms is not None
-        ):
-            why = f"{done} by {by} before its time"
-            cancel(change, task, why)
-            _row(change, trigger, task.spec.due_ms, FiringOutcome.SKIPPED, Cause.SCHEDULE, why, started)
+        task = change.state.tasks[started]
+        if (task.spec.start_at or 0.0) > change.now and task.started_at is None:
+            cancel(change, task, f"{done} by {by} before its time")
 
 
 def _known(change: Change, trigger: TriggerId) -> Trigger:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
 from trainmaster.domain.errors import TrainmasterError
-from trainmaster.domain.firing import Firing, Trigger
+from trainmaster.domain.firing import Firing, FiringOutcome, Trigger
 from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.learned import Learned
@@ -193,7 +193,7 @@ class Change:
             state.learned.pop(task.id, None)
             state.targets.pop(task.id, None)
             if task.spec.trigger:
-                state.triggers.over(task.spec.trigger, task.id)
+                self._firing_over(task)
             state.restarting.pop(task.id, None)
             state.unsettled = True
             if task.spec.part is not None:
@@ -206,6 +206,18 @@ class Change:
         else:
             state.ready.remove(task.id)
         return task
+
+    def _firing_over(self, task: Task) -> None:
+        """What a trigger started has ended. If it was claimed ahead and taken back in time, it never
+        fired."""
+        spec = task.spec
+        never = task.state is TaskState.CANCELLED and task.first_started_at is None
+        if never and spec.start_at is not None and spec.due_ms is not None:
+            outcome = FiringOutcome.SKIPPED
+            self.firing(
+                Firing(spec.trigger, spec.due_ms, outcome, self.now, task=task.id, reason=task.reason)
+            )
+        self.state.triggers.over(spec.trigger, task.id)
 
     def _elastic(self, task: Task) -> None:
         """Keep the indexes of the tasks that hold or want a changeable number of workers."""

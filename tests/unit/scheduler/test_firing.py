@@ -23,6 +23,7 @@ from trainmaster.domain.events import (
 from trainmaster.domain.firing import Firing, Trigger, TriggerExists, UnknownTrigger
 from trainmaster.domain.ids import TriggerId, UserName
 from trainmaster.domain.lifecycle import TaskState
+from trainmaster.domain.run import Exit, Fault, RunState
 from trainmaster.domain.task import Retry, TaskKind
 from trainmaster.domain.trigger import Interval, Misfire, Once, Overlap, Rule, Timing
 from trainmaster.domain.units import Resources
@@ -230,9 +231,19 @@ def test_functions_are_claimed_ahead_and_a_pause_takes_them_back() -> None:
     assert "in 10 s, by the clock of the lane that has it" in [fact.text for fact in told.facts]
     assert world.task(launch.run.id.task).spec.resources.lanes == 0
     world.do(TriggerPaused(ID, True, ME))
-    world.obey_stops()
+    world.report(launch.run.id, RunState.EXITED, Exit(None, Fault.NEVER_STARTED))
     assert world.told() == ["10 skipped"]
+    assert world.rows[T0 + 10_000].reason == f"paused by {ME} before its time"
     assert world.final[launch.run.id.task].state is TaskState.CANCELLED
+
+
+def test_a_lane_that_began_before_it_heard_of_the_pause_has_fired() -> None:
+    world = Fired(trigger(target=FUNCTION))
+    (launch,) = [command for command in world.last.commands if isinstance(command, Launch)]
+    world.do(TriggerPaused(ID, True, ME), after=9.999)
+    world.end(launch.run.id.task, after=0.002)
+    assert world.told() == ["10 fired"]
+    assert world.final[launch.run.id.task].state is TaskState.SUCCEEDED
 
 
 def test_a_changed_rule_counts_from_now_and_decides_on_no_due_time_twice() -> None:
