@@ -17,13 +17,13 @@ from trainmaster.domain.errors import InvalidWorkflow, TrainmasterError, ValueTo
 from trainmaster.domain.events import TaskSubmitted, WorkflowCancelRequested, WorkflowOpened
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId, task_id, workflow_run_id
-from trainmaster.domain.lifecycle import OCCUPYING, Move, TaskState
+from trainmaster.domain.lifecycle import Move, TaskState
 from trainmaster.domain.replacing import replacer
-from trainmaster.domain.task import Intent, Part, Planned, Task, TaskKind, TaskSpec, validate
+from trainmaster.domain.task import Part, Planned, Task, TaskKind, TaskSpec, validate
 from trainmaster.domain.template import Path, fill, fill_text
 from trainmaster.domain.workflow import MAX_DEPTH, MAX_VALUE_BYTES, Stage, with_defaults
 from trainmaster.domain.workflow_run import PartEnd, StageState, WorkflowRun, WorkflowState
-from trainmaster.scheduler.attempts import finish, stop_attempt
+from trainmaster.scheduler.attempts import cancel, finish
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
 from trainmaster.scheduler.unfolding import Order, Unfolding, nested_too_deeply
@@ -213,15 +213,8 @@ def _stop(change: Change, unfolding: Unfolding, why: str, reason: str) -> None:
             if child is not None:
                 _stop(change, child, "cancel", f"{run.id} was stopped: {reason}")
             elif (task := change.state.tasks.get(TaskId(open_ or ""))) is not None:
-                _end(change, task, reason)
+                cancel(change, task, reason)
     change.state.runs_due[run.id] = None
-
-
-def _end(change: Change, task: Task, reason: str) -> None:
-    if task.state not in OCCUPYING:
-        finish(change, task, Move.CANCEL, reason)
-    elif task.intent is not Intent.CANCEL:
-        stop_attempt(change, task, Intent.CANCEL, reason)
 
 
 def _over(change: Change, unfolding: Unfolding) -> None:
