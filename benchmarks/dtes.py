@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import statistics
 import sys
 import tempfile
@@ -30,6 +29,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from tests.live import Live, wait_until
 
+from benchmarks.arrivals import arrivals
 from benchmarks.quotas import limited
 
 PAPER = {"with DTES": (786, 2424, 4309), "without": (1031, 3217, 5610)}
@@ -39,18 +39,6 @@ EPOCHS = {1: 280, 2: 480, 3: 580}  # CPU seconds alone in the paper's proportion
 CORES = 1.75  # what the nodes divide; the rest of two cores is left to the service and its clients
 EVERY_S = 2.5  # mean time between arrivals: about 55 % of what the nodes could do
 ROOT = Path(__file__).parents[1]
-
-
-def arrivals(seed: int, each: int) -> list[tuple[float, int]]:
-    """When which kind (hidden layers) is submitted: exponential gaps of mean `EVERY_S`, kinds shuffled."""
-    chance = random.Random(seed)
-    kinds = [hidden for hidden in EPOCHS for _ in range(each)]
-    chance.shuffle(kinds)
-    at, stream = 0.0, []
-    for hidden in kinds:
-        stream.append((at, hidden))
-        at += chance.expovariate(1 / EVERY_S)
-    return stream
 
 
 class Bench:
@@ -127,7 +115,7 @@ def measure(rounds: int, each: int, shares: Sequence[float]) -> list[dict[str, o
         try:
             bench = Bench(service, groups, digits)
             for number in range(rounds):
-                stream = arrivals(number, each)
+                stream = arrivals(number, each, EPOCHS, EVERY_S)
                 turn = number % len(PLACEMENTS)
                 for placement in PLACEMENTS[turn:] + PLACEMENTS[:turn]:
                     played = bench.play(placement, stream)

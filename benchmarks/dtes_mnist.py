@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import statistics
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from pathlib import Path
 
 from tests.live import SOURCE, Live, wait_until
 
+from benchmarks.arrivals import arrivals
 from benchmarks.images import images
 from benchmarks.quotas import limited
 
@@ -72,18 +72,6 @@ with train.task(seed=seed) as t:
             right = model(stored["test_x"].float() / 255).argmax(1) == stored["test_y"]
         print("accuracy", float(right.double().mean()), flush=True)
 """
-
-
-def arrivals(seed: int, each: int) -> list[tuple[float, int]]:
-    """When which kind (hidden layers) is submitted: exponential gaps of mean `EVERY_S`, kinds shuffled."""
-    chance = random.Random(seed)
-    kinds = [hidden for hidden in EPOCHS for _ in range(each)]
-    chance.shuffle(kinds)
-    at, stream = 0.0, []
-    for hidden in kinds:
-        stream.append((at, hidden))
-        at += chance.expovariate(1 / EVERY_S)
-    return stream
 
 
 class Bench:
@@ -171,7 +159,7 @@ def measure(
             for number in rounds:
                 turn = number % len(ways)
                 for way in ways[turn:] + ways[:turn]:
-                    played = bench.play(way, arrivals(number, each))
+                    played = bench.play(way, arrivals(number, each, EPOCHS, EVERY_S))
                     records += [{"round": number, **record} for record in played]
                     mean = statistics.mean(float(str(r["seconds"])) for r in played)
                     print(f"round {number} {way}: mean {mean:.1f} s", file=sys.stderr, flush=True)
