@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.visitor import Visitor
 from tests.live import Live
@@ -19,6 +19,13 @@ def test_whatif_page(visit: Callable[..., Visitor], live_service: Live) -> None:
     visitor = visit(live_service, width=390, height=900)
     visitor.expected.add(404)
     page = visitor.page
+
+    def late(route: Route) -> None:
+        page.wait_for_timeout(300)
+        route.continue_()
+
+    # The profiles to choose from come late: nothing can be replayed before.
+    page.route("**/profiles", late)
     visitor.go("/policies")
     page.get_by_role("link", name="What if it had been in use?").first.click()
     page.get_by_role("button", name="Replay").click()

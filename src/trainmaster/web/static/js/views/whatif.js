@@ -52,7 +52,8 @@ export function openWhatIf(outlet) {
   const profile = h("select", { name: "profile" });
   const last = h("select", { name: "last" }, SPANS.map(([seconds, label]) => h("option", { value: seconds }, `the last ${label}`)));
   const nodes = h("input", { name: "nodes", type: "number", min: "1", max: "10000", placeholder: "as many as now", value: asked.get("nodes") ?? "" });
-  const button = h("button", { type: "submit", disabled: !may("submitter"), title: may("submitter") ? "" : "needs the role submitter" }, "Replay");
+  // Disabled until there is a profile to choose.
+  const button = h("button", { type: "submit", disabled: true, title: may("submitter") ? "" : "needs the role submitter" }, "Replay");
   const notice = h("p", { class: "muted lead", role: "status" });
   const body = h("div", { class: "whatif" });
   const form = h("form", { class: "whatif-form", onsubmit: (event) => { event.preventDefault(); replay(); } },
@@ -87,6 +88,7 @@ export function openWhatIf(outlet) {
     profile.replaceChildren(...profiles.map(({ name }) => h("option", { value: name }, name)));
     const wanted = asked.get("profile");
     if (profiles.some(({ name }) => name === wanted)) profile.value = wanted;
+    button.disabled = !may("submitter");
   }, (problem) => setText(notice, problem.message));
   return { close: () => leaving.abort() };
 }
