@@ -164,11 +164,15 @@ class Outcome:
 
 @dataclass(slots=True)
 class Change:
-    """The one way to write to the state: every setter keeps the indexes true and notes what changed."""
+    """The one way to write to the state: every setter keeps the indexes true and notes what changed.
+
+    `heard`: groups whose workers have said something not acted on yet, with the training step they named.
+    """
 
     state: State
     out: Outcome
     now: float
+    heard: dict[TaskId, float | None] = field(default_factory=dict)
 
     def task(self, task: Task) -> Task:
         """Store a task's new value, and keep the ready queue in step with it."""
