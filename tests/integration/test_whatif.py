@@ -16,7 +16,7 @@ from trainmaster.bootstrap.config import load_config
 from trainmaster.bootstrap.serve import running
 from trainmaster.cli.main import run
 from trainmaster.client import Client, Refused
-from trainmaster.domain.errors import TaskEnded, UnknownProfile
+from trainmaster.domain.errors import UnknownProfile
 from trainmaster.domain.events import Event
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.task import Elasticity, TaskSpec, Urgency
@@ -85,8 +85,7 @@ def test_what_waits_is_told_when_it_starts(
     for task in (last, later, *full):
         client.cancel(task.id)
         client.wait(task.id, timeout=60)
-    with pytest.raises(TaskEnded):
-        client.expected(last.id)
+    assert client.expected(last.id).told == "has ended: CANCELLED"
     assert run([*options, "explain", last.id]) == 0
     assert "expected" not in capsys.readouterr().out
 

@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 
 from trainmaster.api.deps import Serving, TaskInPath, Viewer
 from trainmaster.api.simulated import simulated
-from trainmaster.domain.errors import TaskEnded, TrainmasterError
+from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.ids import TaskId
+from trainmaster.domain.task import Task
 from trainmaster.domain.units import format_roughly
 from trainmaster.service.service import Service
 from trainmaster.simulator.foresight import MOST_TASKS, Expected, Foresight, Present
@@ -58,11 +59,11 @@ class Foresights:
     _running: asyncio.Task[Foresight] | None = field(default=None)
 
     async def of(self, service: Service, task: TaskId) -> ExpectedOut:
-        """Raises TaskEnded, TooManyTasks, CannotReplay."""
+        """Raises TooManyTasks, CannotReplay."""
         while True:
             known = service.state.tasks.get(task)
             if known is None:
-                raise TaskEnded(f"{task} has ended", task=task)
+                return _past(await service.task(task), service.clock.now())
             latest = self._latest
             if latest is not None and service.clock.now() - latest.now < _FRESH_S and task in latest.tasks:
                 return _out(task, latest, known.started_at is not None)
@@ -100,6 +101,18 @@ def _out(task: TaskId, foresight: Foresight, running: bool) -> ExpectedOut:
         starts_at=_moment(foresight.now, expected.starts_in_s),
         ends_at=_moment(foresight.now, expected.ends_in_s),
         guesses=expected.guesses,
+    )
+
+
+def _past(task: Task, now: float) -> ExpectedOut:
+    """Of a task that has just ended nothing is to be expected; whoever asked could not know."""
+    return ExpectedOut(
+        task=task.id,
+        told=f"has ended: {task.state}",
+        now=now,
+        starts_at=task.started_at,
+        ends_at=task.ended_at,
+        guesses=0,
     )
 
 

@@ -18,15 +18,16 @@ def explain(
     """Why a task waits, or runs as it does: a sentence, and the facts behind it."""
     from trainmaster.cli.output import cell, console, facts, print_json
     from trainmaster.domain.errors import TrainmasterError
+    from trainmaster.domain.lifecycle import ENDED
 
     expected = None
     with connect(context) as client:
         told = client.explain(task)
-        if not as_json:
+        if not as_json and told.state not in ENDED:
             try:
                 expected = client.expected(told.task)
             except TrainmasterError:
-                pass  # it has ended, or there is too much to simulate: the facts are there all the same
+                pass  # there is too much to simulate: the facts are there all the same
     if as_json:
         print_json(told)
         return

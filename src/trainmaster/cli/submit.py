@@ -346,7 +346,7 @@ def _start(client: Client, task: Task) -> str:
     try:
         told = client.expected(task.id)
     except TrainmasterError:
-        return ""  # it has just ended, or too many wait for a simulation
+        return ""  # too many wait for a simulation
     if told.starts_at is None:
         return ""
     return f", starts in {format_roughly(max(told.starts_at - told.now, 0.0))}"
