@@ -85,6 +85,7 @@ class Foresights:
             learned=dict(state.learned),
             pasts=(),
             drained=dict(state.drained),
+            networks=state.networks,
         )
         pasts = await service.store.past(now - _LEARN_S, now, _LEARN_TASKS)
         told = await simulated(replace(present, pasts=pasts), _WITHIN_S)

@@ -124,6 +124,7 @@ async def _question(service: Service, wanted: WhatIfIn) -> Question:
     return Question(
         since, until, service.profile(), service.state.profiles[wanted.profile], pasts,
         await _reports(service, pasts), service.nodes(), service.quotas(), wanted.nodes,
+        service.state.networks,
     )  # fmt: skip
 
 

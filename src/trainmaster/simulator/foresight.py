@@ -21,6 +21,7 @@ from trainmaster.domain.run import Run, RunReport, RunState
 from trainmaster.domain.task import NO_TRIGGER, Elasticity, Task
 from trainmaster.policies.allotment.estimates import fitted_seconds
 from trainmaster.policies.base import Claim
+from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import Profile, build
 from trainmaster.ports import Past
 from trainmaster.scheduler.state import Limits, Outcome, restore
@@ -54,6 +55,7 @@ class Present:
     learned: Mapping[TaskId, Learned]
     pasts: Sequence[Past]
     drained: Mapping[NodeId, UserName | None] = field(default_factory=dict)
+    networks: Mapping[str, TaskNetwork] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -127,7 +129,14 @@ class _Onward(Simulation):
         limits = Limits(allotment_period_s=_LOOK_S)
         costs = Costs(start_s=start_s, restart_s=start_s, regroup_s=limits.group_pause_s)
         super().__init__(
-            Scenario(present.nodes, build(present.profile), (), costs, seed=present.seed, limits=limits)
+            Scenario(
+                present.nodes,
+                build(present.profile, present.networks),
+                (),
+                costs,
+                seed=present.seed,
+                limits=limits,
+            )
         )
         self.starts: dict[TaskId, float] = {}
         self.ends: dict[TaskId, float] = {}

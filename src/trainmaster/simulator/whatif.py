@@ -15,6 +15,7 @@ from trainmaster.domain.events import Event, QuotaChanged
 from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.run import Run
 from trainmaster.domain.task import LOCAL_USER, Task
+from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import Profile, build
 from trainmaster.ports import Metric, Past
 from trainmaster.scheduler.state import Limits
@@ -43,6 +44,7 @@ class Question:
     cluster: Sequence[Node]
     quotas: Sequence[Quota] = ()
     nodes: int | None = None
+    networks: Mapping[str, TaskNetwork] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -173,7 +175,13 @@ def _replayed(name: str, question: Question, cluster: Sequence[Node], profile: P
     costs = Costs(start_s=start, restart_s=start, regroup_s=Limits().group_pause_s, report_s=_REPORTS_S)
     quotas: list[tuple[float, Event]] = [(0.0, QuotaChanged(quota, LOCAL_USER)) for quota in question.quotas]
     scenario = Scenario(
-        cluster, build(profile), workload.arrivals, costs, quotas, seed=question.seed, limits=limits
+        cluster,
+        build(profile, question.networks),
+        workload.arrivals,
+        costs,
+        quotas,
+        seed=question.seed,
+        limits=limits,
     )
     simulation = Simulation(scenario, report)
     try:
