@@ -54,6 +54,8 @@ def build_agent(
     }
     for kind, make in (more or {}).items():
         runners[kind] = make(folder, board.report)
-    agent = Agent(node, folder, board, runners, (warm,), monitor, devices=devices, clock=clock, monotonic=monotonic)
+    agent = Agent(
+        node, folder, board, runners, (warm,), monitor, devices=devices, clock=clock, monotonic=monotonic
+    )
     warm.hints.listen("group", agent.wrote)
     return agent

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "TRAINMASTER_TIMEKEEPER"  # the timekeeper's address; the machine's own time without it
 _LOOK_S = 1.0  # virtual seconds between two looks around
+_SLOWER = 30.0  # many workers share few cores
 _LONGEST = 65536
 _TERMINATED = 143  # 128 + TERM
 
@@ -29,6 +30,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since some moment; never goes back."""
+        ...
+
+    def allow(self, seconds: float) -> float:
+        """Of the machine's time, for what should take at most so many seconds: connecting, say."""
         ...
 
     def pause(self, seconds: float) -> None:
@@ -63,6 +68,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def allow(self, seconds: float) -> float:
+        return seconds
 
     def pause(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -101,6 +109,9 @@ class VirtualClock:
     def monotonic(self) -> float:
         return self._now
 
+    def allow(self, seconds: float) -> float:
+        return seconds * _SLOWER
+
     def pause(self, seconds: float) -> None:
         self._ask("pause", most=_LOOK_S)
 
@@ -119,6 +130,10 @@ class VirtualClock:
 
     def leave(self, message: str) -> None:
         self._ask("leave", message=message)
+
+    def close(self) -> None:
+        """This worker ends."""
+        self._socket.close()
 
     def _ask(self, what: str, **about: Any) -> dict[str, Any]:
         """Say it, and wait for the moment that is its answer."""

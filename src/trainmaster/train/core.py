@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from trainmaster.train.clock import process_clock
 from trainmaster.train.checkpoint import Checkpoints, Writer
+from trainmaster.train.clock import process_clock
 from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.context import Context
 from trainmaster.train.convergence import Progress, Rule

@@ -6,6 +6,7 @@ nothing, and the time-outs of connecting itself can be short.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from trainmaster.train.clock import Clock
 from trainmaster.train.communicator import Alone, Communicator, Gloo, LinkFailed
 from trainmaster.train.plan import Plan
 
-_CONNECT = timedelta(seconds=5)
+_CONNECT_S = 5.0
 _LOOK_S = 0.001
 
 
@@ -25,10 +26,11 @@ class Meeting:
 
     def __init__(self, address: str, rank: int, clock: Clock) -> None:
         self._clock = clock
+        self._within = timedelta(seconds=clock.allow(_CONNECT_S))
         self._address = address
         self._rank = rank
         self._own = TCPStore(
-            address, 0, is_master=True, wait_for_workers=False, timeout=_CONNECT, use_libuv=True
+            address, 0, is_master=True, wait_for_workers=False, timeout=self._within, use_libuv=True
         )
 
     @property
@@ -66,7 +68,7 @@ class Meeting:
 
     def _connect(self, plan: Plan) -> Store:
         host, _, port = plan.store.rpartition(":")
-        return TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=_CONNECT)
+        return TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=self._within)
 
     def _assemble(self, plan: Plan, store: Store, look: Callable[[], None]) -> None:
         """Wait until all are there."""
@@ -75,7 +77,7 @@ class Meeting:
             self._meet(f"{plan.generation}/begin", plan.members, look)
             while not store.check(list(keys.values())):
                 look()
-                self._clock.pause(_LOOK_S)
+                time.sleep(_LOOK_S)  # in virtual time too: all have said so, and it is on its way
         except LinkFailed as failed:
             absent = tuple(rank for rank, key in keys.items() if not store.check([key]))
             raise LinkFailed(failed.why, failed.suspects and absent) from None
@@ -101,7 +103,7 @@ class Meeting:
 
     def _options(self) -> Any:
         options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
-        options._timeout = _CONNECT
+        options._timeout = self._within
         options._threads = 1
         options._devices = [ProcessGroupGloo.create_device(hostname=self._address)]
         return options

@@ -19,7 +19,9 @@ class Uplink:
     def tell(self, kind: str, **fields: Any) -> None:
         if not self._context.report:
             return
-        line = json.dumps({"t": round(process_clock().now(), 6), "group": kind, **fields}, separators=(",", ":"))
+        line = json.dumps(
+            {"t": round(process_clock().now(), 6), "group": kind, **fields}, separators=(",", ":")
+        )
         try:
             _append(self._context.report, os.O_CREAT | os.O_APPEND, line)
             if self._context.hints:

@@ -36,7 +36,7 @@ class Charge:
             raise BadSetting("pace", self.pace, "a positive number")
 
     def work_s(self, samples: int, workers: int) -> float:
-        """Of `samples` by one of `workers`: with equal parts a group of w needs Σ samples · sample_s / rate(w)."""
+        """Of `samples` by one of `workers`: each has its part of the group's speed."""
         return samples * workers * self.sample_s / (self.speed.rate(workers) * self.pace)
 
 

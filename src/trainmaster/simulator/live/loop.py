@@ -7,12 +7,13 @@ import selectors
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from trainmaster.simulator.errors import Standstill
 from trainmaster.simulator.live.timekeeper import Timekeeper
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 PATIENCE_S = 120.0  # of the machine's time: somebody who is awake for so long without a word is taken to hang
 
 
@@ -47,7 +48,9 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
             self._thawed_at = time.monotonic()
         return self._keeper.reached + time.monotonic() - self._thawed_at
 
-    def run_in_executor(self, executor: Executor | None, func: Any, *args: Any) -> Any:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """Time stands still while a thread works."""
         future = super().run_in_executor(executor, func, *args)
         self._keeper.begin_thread()
@@ -55,7 +58,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
 
-class _VirtualSelector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
+class _VirtualSelector(selectors.DefaultSelector):
     """Waits for the machine only while somebody computes; else asks the timekeeper for the next moment."""
 
     def __init__(self, loop: _VirtualLoop, keeper: Timekeeper) -> None:
@@ -66,7 +69,7 @@ class _VirtualSelector(selectors.DefaultSelector):  # type: ignore[valid-type,mi
     def select(self, timeout: float | None = None) -> list[Any]:
         keeper = self._keeper
         if keeper.thawed:
-            return super().select(timeout)  # type: ignore[no-any-return]
+            return super().select(timeout)
         events = super().select(0)
         if not events and timeout != 0:
             if keeper.busy:

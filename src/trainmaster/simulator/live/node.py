@@ -40,9 +40,7 @@ class VirtualNode:
         for run in runs:
             self._keeper.expect(run.id, self._charges(self.node.id, run))
         environment = (_VARIABLE, self._keeper.address)
-        await self._agent.launch(
-            [replace(run, environment=(*run.environment, environment)) for run in runs]
-        )
+        await self._agent.launch([replace(run, environment=(*run.environment, environment)) for run in runs])
 
     async def stop(self, run: RunId, grace_s: float) -> None:
         await self._agent.stop(run, grace_s)

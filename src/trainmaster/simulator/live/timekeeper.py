@@ -1,8 +1,8 @@
 """Who is awake, and therefore whether time may pass.
 
-Time stands still while anybody computes: a worker between two answers of ours, one that is being started or is
-ending, the service's threads. Once all wait it goes to the earliest moment for which somebody waits. First the
-workers whose moment it is act; when they wait again the service is told their news, node by node, and then
+Time stands still while anybody computes: a worker between two answers of ours, one that is being started or
+is ending, the service's threads. Once all wait it goes to the earliest moment that somebody waits for. First
+the workers whose moment it is act; when they wait again the service is told their news, node by node; then
 its own timers are due. So what the service sees does not depend on which worker was faster.
 """
 
@@ -52,7 +52,9 @@ class Timekeeper:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.reached = 0.0  # by the service's timers: behind `now` until the workers of this moment have acted
+        self.reached = (
+            0.0  # by the service's timers: behind `now` until the workers of this moment have acted
+        )
         self.address = f"trainmaster-{os.getpid()}-{secrets.token_hex(8)}"
         self.thawed = False  # time is the machine's again, so that everything can be closed
         self.answers = 0
