@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from trainmaster.domain.cluster import Node, Quota
@@ -20,6 +20,7 @@ from trainmaster.domain.task import Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.domain.workflow_run import WorkflowRun
 from trainmaster.policies.base import NodeView, Placement
+from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
 from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
@@ -41,9 +42,9 @@ class Limits:
     port_count: int = 12_000
     allotment_period_s: float = 10.0  # how often the worker counts of elastic tasks are looked at again
     claims: int = 64  # waiting tasks an allotment policy is shown
-    resize_cooldown_s: float = (
-        2.0  # between two resizes of a group, each of which costs it 0.06 s of training
-    )
+    # Between two resizes of a group, each of which costs it 0.06 s of training; but who waits for its minimum
+    # is given it at any time.
+    resize_cooldown_s: float = 2.0
     restart_cooldown_s: float = 60.0  # between two resizes of a task that restarts for them
     group_pause_s: float = 0.3  # training a resize costs a group
     restart_pause_s: float = 10.0  # and a task that restarts for it, until it was measured
@@ -78,6 +79,7 @@ class State:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     profiles: dict[str, Profile] = field(default_factory=lambda: dict(PROFILES))
+    networks: Mapping[str, TaskNetwork] = field(default_factory=dict)  # trained policies' own weights
     policies: Policies = field(default_factory=lambda: named("default"))
     next_seq: int = 1
     tasks: dict[TaskId, Task] = field(default_factory=dict)
@@ -164,11 +166,15 @@ class Outcome:
 
 @dataclass(slots=True)
 class Change:
-    """The one way to write to the state: every setter keeps the indexes true and notes what changed."""
+    """The one way to write to the state: every setter keeps the indexes true and notes what changed.
+
+    `heard`: groups whose workers have said something not acted on yet, with the training step they named.
+    """
 
     state: State
     out: Outcome
     now: float
+    heard: dict[TaskId, float | None] = field(default_factory=dict)
 
     def task(self, task: Task) -> Task:
         """Store a task's new value, and keep the ready queue in step with it."""

@@ -80,7 +80,7 @@ class Follower(Replicated):
         await self.access.load()
         profile = loaded.settings.get("profile", self.options.profile)
         if profile in self.state.profiles:
-            self.state.policies = named(profile, self.state.profiles)
+            self.state.policies = named(profile, self.state.profiles, self.state.networks)
         self.sizing.restore(loaded.settings)
         self.state.triggers.restore(loaded.triggers, loaded.waiting, self.state.limits.lead_s)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
