@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import math
 
-from tests.naive.dagsched_twins import b_level, children, completion, critical_parent, parents, t_level
+from tests.naive.dagsched_twins import (
+    b_level,
+    children,
+    completion,
+    critical_parent,
+    parents,
+    run_lists,
+    t_level,
+)
 
 
 def critical_path(work, edges):
@@ -117,6 +125,24 @@ def insert_producers(times, edges, order, lists):
                     break
                 run(last, q, begin)
             run(v, q, max(free[q], ready(v, q)[0]))
+    return lists
+
+
+def span(work, edges, order, lists):
+    """Makespan of the lists ({processor: tasks}), each run in ``order``."""
+    rows = [[v for v in order if v in lists[q]] for q in sorted(lists)]
+    return max(at + work[v] for (v, _), at in run_lists(work, edges, rows).items())
+
+
+def merge(work, edges, order, lists, givers):
+    """Twin of ``merge_lists``: each of ``givers`` once, to the first other that is not empty."""
+    for q in givers:
+        for r in sorted(lists):
+            if r == q or not lists[r] or not lists[q]:
+                continue
+            changed = {**lists, r: lists[r] | lists[q], q: set()}
+            if span(work, edges, order, changed) <= span(work, edges, order, lists):
+                lists = changed
     return lists
 
 

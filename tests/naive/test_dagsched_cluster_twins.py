@@ -9,11 +9,14 @@ from tests.naive import dagsched_cluster_twins as twins
 from tests.naive import dagsched_twins as naive
 from tests.naive.test_dagsched_twins import SEEDS, flat, random_lists, sample
 from trainmaster.dagsched.algorithms.cpop import critical_path
+from trainmaster.dagsched.algorithms.tdca import SLACK
 from trainmaster.dagsched.blocks import place_blocks
+from trainmaster.dagsched.bounds import join_aware_heads
 from trainmaster.dagsched.clusters import quotient
 from trainmaster.dagsched.dagp import partition
 from trainmaster.dagsched.kernels import clusters, ranks
 from trainmaster.dagsched.kernels.insertion import insert_producers
+from trainmaster.dagsched.kernels.merging import merge_lists
 from trainmaster.dagsched.machine import machine_for
 from trainmaster.dagsched.problem import Problem
 from trainmaster.dagsched.simulation import simulate
@@ -54,6 +57,30 @@ def test_chains_leftovers_and_insertion(seed, alike):
         assert lists_of(grown) == wanted
     insert_producers(g, np.array(order, np.int32), given, grown)
     assert lists_of(grown) == twins.insert_producers(times, edges, order, wanted)
+
+
+def test_merging():
+    merged = kept = 0
+    for seed in range(60):
+        work, edges, graph, p, rng = sample(seed, most=7, zero=False)
+        p += 1
+        order = np.array(naive.falling(work, edges), np.int32)
+        member = np.zeros((p, graph.n), np.bool_)
+        for at in range(graph.n):
+            member[rng.sample(range(p), rng.randint(1, 2)), at] = True
+        lists = {q: set(order[row].tolist()) for q, row in enumerate(member)}
+        before = twins.span(work, edges, order.tolist(), lists)
+        givers = np.argsort(member.sum(axis=1), kind="stable")
+        wanted = twins.merge(work, edges, order.tolist(), lists, givers.tolist())
+        g, times = graph.arrays, graph.work.reshape(-1, 1)
+        heads, tails = join_aware_heads(g, graph.work), ranks.b_levels(g, graph.work, 0.0)
+        after = merge_lists(g, times, order, member, givers, None, heads, tails, float(before), SLACK)
+        assert {q: set(order[row].tolist()) for q, row in enumerate(member)} == wanted
+        assert after == twins.span(work, edges, order.tolist(), wanted) <= before
+        merged += wanted != lists
+        kept += sum(map(bool, wanted.values())) > 1
+    assert merged > 10
+    assert kept > 10
 
 
 @pytest.mark.parametrize("earliest_first", [True, False])

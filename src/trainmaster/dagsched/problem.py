@@ -95,7 +95,7 @@ class Draft:
         )
 
     @property
-    def in_order(self) -> bool:
+    def ordered(self) -> bool:
         """Whether the copies stand by processor and then by start, no two starts on a processor alike.
 
         So simulations leave them, but for tasks of no length.
@@ -111,7 +111,7 @@ class Draft:
         begins at the same time), then the place in a topological order: of several tasks of no length at
         one moment, a parent must come before its child.
         """
-        if self.in_order:
+        if self.ordered:
             return slice(None)
         position = np.empty(problem.n, np.int64)
         position[problem.g.topo] = np.arange(problem.n)

@@ -23,7 +23,7 @@ def tighten(problem: Problem, draft: Draft) -> Draft:
         else:
             gone = np.zeros(draft.task.size, np.bool_)
         settled = not gone.any()
-        if settled and turn > 0 and draft.in_order:
+        if settled and turn > 0 and draft.ordered:
             # The same lists would run once more.
             break
         draft = simulate(problem, *draft.without(gone).lists(problem), **draft.report)
