@@ -49,7 +49,7 @@ def tdca(problem: Problem, *, leftovers: str = "start", trials: int | None = Non
     lists.merge()
     lists.insert()
     # An original left without a consumer beside it goes here, as any copy that nobody needs.
-    return tighten(problem, simulate(problem, *lists.lists(lists.member)))
+    return tighten(problem, simulate(problem, *lists.lists(lists.member)), simulated=True)
 
 
 class Lists:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainmaster.dagsched.dagp.coarsen import contract, match
-from trainmaster.dagsched.dagp.refine import balance, cut_cost, refine, room_for_moves
+from trainmaster.dagsched.dagp.refine import balance, cut_cost, refine
 from trainmaster.dagsched.jit import inner, whole
 from trainmaster.dagsched.kernels.ranks import heap_pop, heap_push
 
@@ -81,12 +81,13 @@ def _first_side(g, weight, pull, goal, kind, moves):
 
 
 @inner
-def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, depth):
+def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, moves, depth):
     """Sides 0 and 1 of every task (n, int8), no edge from 1 to 0; side 0 weighs ``low`` … ``high`` if it can.
 
     ``count``: tasks that each node stands for; side 0 gets at least ``fewest0`` of them, side 1 ``fewest1``.
     Coarsens (pairs weigh at most ``most``) and bisects the coarser graph, at most ``DEEPEST`` levels down.
-    The last level takes the least cut of three first bisections for ``goal`` on side 0.
+    The last level takes the least cut of three first bisections for ``goal`` on side 0. ``moves``: room for n
+    tasks, which the levels use one after another.
     """
     n = weight.size
     side = np.empty(n, np.int8)
@@ -95,13 +96,12 @@ def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, depth):
         coarse, coarse_weight, coarse_count, to, acyclic = contract(g, weight, count, match(g, weight, most))
         if acyclic and coarse_weight.size <= 0.95 * n:
             above = bisect(
-                coarse, coarse_weight, coarse_count, most, goal, low, high, fewest0, fewest1, depth + 1
+                coarse, coarse_weight, coarse_count, most, goal, low, high, fewest0, fewest1, moves, depth + 1
             )
             for u in range(n):
                 side[u] = above[to[u]]
             kinds = 1
     pull = _pulls(g.succ_ptr, g.succ, g.succ_cost)
-    moves = room_for_moves(n)
     best = side
     best_cut = np.inf
     for kind in range(kinds):

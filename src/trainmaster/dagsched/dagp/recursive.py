@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trainmaster.dagsched.dagp.bisect import bisect
+from trainmaster.dagsched.dagp.refine import room_for_moves
 from trainmaster.dagsched.errors import OptionError
 from trainmaster.dagsched.graph import TaskGraph
 from trainmaster.dagsched.jit import inner, kernel, whole
@@ -93,6 +94,7 @@ def recursive_bisection(g, weight, parts, imbalance):
     todo[2] = parts
     todo[3] = 0
     left = whole(4)
+    moves = room_for_moves(n)
     while left > 0:
         left -= 4
         lo = todo[left]
@@ -125,6 +127,7 @@ def recursive_bisection(g, weight, parts, imbalance):
             total * min(1.0, share * imbalance),
             k0,
             k - k0,
+            moves,
             whole(0),
         )
         # Stable split keeps both slices in topological order.

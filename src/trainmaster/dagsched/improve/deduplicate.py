@@ -11,22 +11,24 @@ from trainmaster.dagsched.simulation import simulate
 ROUNDS = 4
 
 
-def tighten(problem: Problem, draft: Draft) -> Draft:
+def tighten(problem: Problem, draft: Draft, *, simulated: bool = False) -> Draft:
     """Drop superfluous copies and re-simulate, at most four times, while copies still go.
 
     Multi-port the makespan never rises: dropping keeps every start and the simulation only brings starts
-    forward. Under single ports the result is what the ports make of the pruned lists.
+    forward. Under single ports the result is what the ports make of the pruned lists. ``simulated``: the
+    draft is what a simulation made, so without a copy to drop it stays as it is.
     """
-    for turn in range(ROUNDS):
+    for _ in range(ROUNDS):
         if draft.task.size > problem.n:
             gone = superfluous_copies(problem.g, draft.task, draft.processor, draft.start, draft.finish)
         else:
             gone = np.zeros(draft.task.size, np.bool_)
         settled = not gone.any()
-        if settled and turn > 0 and draft.ordered:
+        if settled and simulated and draft.ordered:
             # The same lists would run once more.
             break
         draft = simulate(problem, *draft.without(gone).lists(problem), **draft.report)
+        simulated = True
         if settled:
             break
     return draft

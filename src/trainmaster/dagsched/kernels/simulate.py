@@ -149,7 +149,7 @@ def simulate_lists(g, times, ptr, task, ports, earliest, tail, limit):
     for k in range(total):
         copies[task[k]] += 1
     hopeless = False
-    for q in range(p):
+    for q in range(p if limit < np.inf else 0):
         now = 0.0
         for k in range(ptr[q], ptr[q + 1]):
             v = task[k]
