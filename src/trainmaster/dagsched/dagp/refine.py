@@ -21,9 +21,12 @@ PASSES = 8
 
 
 class Moves(NamedTuple):
-    """State of the passes, (n,) each or longer: ``held``, the neighbours that keep a task on its side (children
-    on 0, parents on 1), true to ``side`` from ``balance`` on; ``gain``, by how much the cut falls if it
-    crosses; ``pushed``, whether it has been on the ``heap`` of free tasks; ``trail``, the tasks that crossed."""
+    """State of the passes, (n,) each or longer.
+
+    ``held``: the neighbours that keep a task on its side (children on 0, parents on 1), true to ``side`` from
+    ``balance`` on. ``gain``: by how much the cut falls if it crosses. ``pushed``: whether it has been on the
+    ``heap`` of free tasks. ``trail``: the tasks that crossed.
+    """
 
     held: Any
     gain: Any
