@@ -8,10 +8,10 @@ import { query, setQuery, title } from "../router.js";
 import { now, when } from "../time.js";
 import { actions } from "../triggers/actions.js";
 import { axis, strip } from "../triggers/strip.js";
-import { next, outcomeMark, rule } from "../triggers/words.js";
+import { address, next, outcomeMark, rule, started, target } from "../triggers/words.js";
 
 const REFRESH_MS = 15_000;
-const ABOUT = /^(trigger-|firing-|task-(submitted|succeeded|failed|cancelled))/;
+const ABOUT = /^(trigger-|firing-|(task|workflow)-(submitted|started|succeeded|failed|cancelled))/;
 const SPANS = { hour: 3600, day: 86_400, week: 7 * 86_400 };
 const PAST = 0.25; // of the strip
 const COMING = 400;
@@ -43,8 +43,9 @@ export function openTriggers(outlet) {
         strip(trigger, firings, span),
         h("dl", { class: "trigger-facts" },
           h("div", null, h("dt", null, "next"), h("dd", null, next(trigger))),
-          h("div", null, h("dt", null, "latest"), h("dd", null, latest ? [outcomeMark(latest), " ", latest.task ? h("a", { href: `/tasks/${latest.task}` }, when(latest.due)) : when(latest.due)] : h("span", { class: "muted" }, "none yet"))),
-          trigger.live.length > 0 && h("div", null, h("dt", null, "live"), h("dd", null, count(trigger.live.length, "task"), trigger.waiting ? `, ${trigger.waiting} waiting` : "")),
+          trigger.definition.workflow && h("div", null, h("dt", null, "starts"), h("dd", null, target(trigger))),
+          h("div", null, h("dt", null, "latest"), h("dd", null, latest ? [outcomeMark(latest), " ", started(latest) ? h("a", { href: address(started(latest)) }, when(latest.due)) : when(latest.due)] : h("span", { class: "muted" }, "none yet"))),
+          trigger.live.length > 0 && h("div", null, h("dt", null, "live"), h("dd", null, count(trigger.live.length, trigger.definition.workflow ? "run" : "task"), trigger.waiting ? `, ${trigger.waiting} waiting` : "")),
           trigger.missed > 0 && h("div", null, h("dt", null, "missed"), h("dd", { class: "bad" }, `${trigger.missed} in a row`)))));
   }
 
