@@ -284,7 +284,7 @@ def _stop(change: Change, unfolding: Unfolding, why: str, reason: str) -> None:
         return
     _put(change, unfolding, stopping=why, reason=reason)
     run = unfolding.run
-    _record(change, RecordKind.WORKFLOW_STOPPING, run, reason)
+    _record(change, RecordKind.WORKFLOW_STOPPING, run, reason, why=why)
     unfolding.holds.clear()
     unfolding.stop()
     for at in unfolding.stages:
@@ -340,9 +340,9 @@ def _verdict(unfolding: Unfolding) -> tuple[WorkflowState, str, str]:
         return WorkflowState.FAILED, "{}", "its outputs are nested too deeply"
 
 
-def _record(change: Change, kind: RecordKind, run: WorkflowRun, reason: str) -> None:
-    of = run.workflow
-    change.record(kind, reason=reason, run=run.id, workflow=of, version=run.version, user=run.owner)
+def _record(change: Change, kind: RecordKind, run: WorkflowRun, reason: str, **detail: str) -> None:
+    told = {"run": run.id, "workflow": run.workflow, "version": run.version, "user": run.owner, **detail}
+    change.record(kind, None, None, reason, **told)
 
 
 # --- the task of a part ------------------------------------------------------------------------------------

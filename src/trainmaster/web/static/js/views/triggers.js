@@ -4,9 +4,12 @@ import { get } from "../api.js";
 import { h, keep, setText } from "../dom.js";
 import { count } from "../format.js";
 import { onEvents } from "../live.js";
-import { query, setQuery, title } from "../router.js";
+import { may } from "../rights.js";
+import { go, query, setQuery, title } from "../router.js";
+import { attempt } from "../toast.js";
 import { now, when } from "../time.js";
 import { actions } from "../triggers/actions.js";
+import { askForTrigger } from "../triggers/form.js";
 import { axis, strip } from "../triggers/strip.js";
 import { address, next, outcomeMark, rule, started, target } from "../triggers/words.js";
 
@@ -22,7 +25,8 @@ export function openTriggers(outlet) {
   const total = h("span", { class: "muted grow" });
   const spans = h("div", { class: "segments", role: "group", "aria-label": "Length of the strips" });
   const list = h("div", { class: "triggers" });
-  outlet.append(h("div", { class: "view-head" }, h("h1", null, "Triggers"), total, spans), list);
+  const make = h("button", { type: "button", class: "primary", disabled: !may("submitter"), onclick: () => attempt(() => askForTrigger((made) => go(`/triggers/${made.id}`))) }, "New trigger");
+  outlet.append(h("div", { class: "view-head" }, h("h1", null, "Triggers"), total, spans, make), list);
   let closed = false;
   let busy = false;
 
@@ -53,7 +57,7 @@ export function openTriggers(outlet) {
     setText(total, triggers.length ? count(triggers.length, "trigger") : "");
     spans.hidden = !triggers.length;
     if (!triggers.length) {
-      keep(list, "none", () => h("div", { class: "empty" }, h("p", null, "No triggers yet. One starts a task whenever its rule is due:"), h("pre", null, "trainmaster trigger add nightly --cron '30 2 * * *' -- python train.py")));
+      keep(list, "none", () => h("div", { class: "empty" }, h("p", null, "No triggers yet. One starts a task or a workflow whenever its rule is due:"), h("pre", null, "trainmaster trigger add nightly --cron '30 2 * * *' -- python train.py")));
       return;
     }
     const length = SPANS[chosen()];
