@@ -180,6 +180,19 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """When a task is expected to start and end, by a simulation at `now`. Moments are seconds since the
+    epoch; None: not foreseen. `guesses`: tasks before it whose length nobody knows."""
+
+    task: str
+    told: str
+    now: float
+    starts_at: float | None
+    ends_at: float | None
+    guesses: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One worker of one attempt."""
 

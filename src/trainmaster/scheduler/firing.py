@@ -248,7 +248,7 @@ def on_trigger_changed(change: Change, event: TriggerChanged) -> None:
     except TrainmasterError:
         _tidy_library(change)
         raise
-    if before.next_ms is not None and before.next_ms <= now_ms:
+    if before.next_ms is not None and before.next_ms <= now_ms and not _claimed(change, before):
         _row(
             change, before, before.next_ms, FiringOutcome.MISSED, Cause.SCHEDULE,
             "missed, with all until its rule was changed",
@@ -271,6 +271,12 @@ def on_trigger_changed(change: Change, event: TriggerChanged) -> None:
     book.freed.add(before.id)
     _tidy_library(change)
     _record(change, RecordKind.TRIGGER_CHANGED, event.trigger, None, f"by {event.by}")
+
+
+def _claimed(change: Change, trigger: Trigger) -> bool:
+    """Has an earlier definition claimed the due time to be decided on next?"""
+    tasks = (change.state.tasks[TaskId(one)] for one in change.state.triggers.recalled.get(trigger.id, ()))
+    return trigger.next_ms in trigger.decided or any(task.spec.due_ms == trigger.next_ms for task in tasks)
 
 
 def _to_come(change: Change, started: Started, now_ms: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -21,6 +21,7 @@ from trainmaster.domain.task import Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.domain.workflow_run import WorkflowRun
 from trainmaster.policies.base import NodeView, Placement
+from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
 from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
@@ -81,6 +82,7 @@ class State:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     profiles: dict[str, Profile] = field(default_factory=lambda: dict(PROFILES))
+    networks: Mapping[str, TaskNetwork] = field(default_factory=dict)  # trained policies' own weights
     policies: Policies = field(default_factory=lambda: named("default"))
     next_seq: int = 1
     tasks: dict[TaskId, Task] = field(default_factory=dict)
@@ -168,11 +170,15 @@ class Outcome:
 
 @dataclass(slots=True)
 class Change:
-    """The one way to write to the state: every setter keeps the indexes true and notes what changed."""
+    """The one way to write to the state: every setter keeps the indexes true and notes what changed.
+
+    `heard`: groups whose workers have said something not acted on yet, with the training step they named.
+    """
 
     state: State
     out: Outcome
     now: float
+    heard: dict[TaskId, float | None] = field(default_factory=dict)
 
     def task(self, task: Task) -> Task:
         """Store a task's new value, and keep the ready queue in step with it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import Event
 from trainmaster.scheduler.cycle import cycle
+from trainmaster.scheduler.elastic import OF_WORKERS, regroup
 from trainmaster.scheduler.firing import fire, more_is_due, release
 from trainmaster.scheduler.reactor import on_submitted, on_timer, react
 from trainmaster.scheduler.state import Change, Outcome, State
@@ -23,10 +24,13 @@ def step(state: State, events: Sequence[Event], now: float) -> Outcome:
     out = Outcome()
     change = Change(state, out, now)
     for position, event in enumerate(events):
+        if change.heard and type(event) not in OF_WORKERS:
+            regroup(change)
         try:
             react(change, event)
         except TrainmasterError as error:
             out.refused[position] = error
+    regroup(change)
     for timer in state.timers.due(now):
         on_timer(change, timer)
     fire(change)

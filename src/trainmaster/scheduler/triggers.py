@@ -85,7 +85,8 @@ class Triggers:
                 del self.recalled[trigger]
 
     def recall(self, trigger: TriggerId, claimed: Iterable[Started]) -> None:
-        """Decide on nothing of a trigger until all of `claimed` is over."""
+        """Decide on nothing of a trigger until all of `claimed` is over, and wait for nothing else."""
+        self.recalled.pop(trigger, None)
         if waits := set(claimed):
             self.recalled[trigger] = waits
 

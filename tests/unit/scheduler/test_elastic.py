@@ -10,6 +10,7 @@ from trainmaster.domain.events import (
     GroupBroken,
     ProgressReported,
     ResizeRequested,
+    RunReported,
     TrainingConverged,
     WorkerJoined,
     WorkerReady,
@@ -18,7 +19,7 @@ from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import RunId, TaskId, UserName
 from trainmaster.domain.learned import Phase
 from trainmaster.domain.lifecycle import TaskState
-from trainmaster.domain.run import Exit, Fault, RunState
+from trainmaster.domain.run import Exit, Fault, RunReport, RunState
 from trainmaster.domain.task import Elasticity
 from trainmaster.scheduler.explain import explain
 from trainmaster.scheduler.recall import recall
@@ -57,6 +58,26 @@ def test_a_group_begins_when_all_its_workers_are_ready() -> None:
     assert world.plans[first] == world.plans[second]
     assert world.plans[first].to_json() == '{"generation":1,"members":[0,1],"store":"a:1"}'
     assert reasons(world, RecordKind.TASK_REGROUPED) == ["begins with 2 workers"]
+
+
+def test_what_is_said_at_once_is_heard_out_before_a_generation_is_made() -> None:
+    world = World({"n1": 3}, allotment="fair")
+    (task,) = world.submit(spec(min_workers=1, max_workers=3))
+    runs = [run.id for run in world.state.runs[task].values()]
+    for run in runs:
+        world.report(run, RunState.RUNNING)
+    ended = RunReport(runs[2], RunState.EXITED, 0.0, world.now, Exit(9))
+    node = world.state.runs[task][2].node
+    world.do(*(WorkerReady(run, f"n1:{run.rank}") for run in runs), RunReported(node, ended))
+    assert members(world, task) == (0, 1), "all were ready before one died: the others go on"
+    assert world.task(task).attempt == 1
+    world.do(*(WorkerJoined(run, 2, 0.0) for run in runs[:2]), ResizeRequested(task, 1, ME))
+    assert world.task(task).pinned == 1
+    assert reasons(world, RecordKind.TASK_REGROUPED) == [
+        "begins with 3 workers",
+        "without worker 2",
+        "without worker 1",
+    ]
 
 
 def test_a_new_arrival_takes_workers_and_gives_them_back() -> None:
