@@ -81,6 +81,25 @@ async def test_progress_reports_land_in_the_runs_folder(node: ContainerNode) -> 
     assert node.log(spec, Stream.PROGRESS) == b'{"loss":1}\n'
 
 
+async def test_what_it_hands_on_is_told_with_its_exit(
+    node: ContainerNode, docker_engine: DockerEngine
+) -> None:
+    """Also by an agent that was not there when it was written; and not of a run that failed."""
+    value = '{"rows":[1,2],"name":"n"}'
+    assert (await node.run(shell("a", f"echo '{value}' > $TRAINMASTER_OUTPUT"))).exit == Exit(0, result=value)
+    assert (await node.run(shell("b", "echo 1 > $TRAINMASTER_OUTPUT; exit 3"))).exit == Exit(3)
+    broken = (await node.run(shell("c", "echo nothing > $TRAINMASTER_OUTPUT"))).exit
+    assert broken is not None and broken.fault is Fault.BAD_OUTPUT
+    left = shell("d", "sleep 1; echo 7 > $TRAINMASTER_OUTPUT")
+    await node.runner.launch(left)
+    await node.running(left)
+    await node.runner.close(leave_running=True)
+    again = ContainerNode(node.folder, docker_engine.url)
+    await again.adopt()
+    assert (await again.end(left)).exit == Exit(0, result="7")
+    await again.runner.close(leave_running=True)
+
+
 async def test_binary_output_is_exact_on_both_streams(node: ContainerNode, tmp_path: Path) -> None:
     content = bytes(range(256)) * 4000 + b"no newline at the end"
     (tmp_path / "data" / "bytes").write_bytes(content)
