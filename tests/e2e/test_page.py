@@ -207,6 +207,7 @@ def test_priority_and_many_cancelled(page: Page, live_service: Live) -> None:
     until(live_service, tasks[0], "RUNNING")
     page.goto(f"{live_service.url}/tasks/{waiting}/why")
     expect(page.locator(".headline-text")).to_contain_text("QUEUED")
+    expect(page.locator(".facts")).to_contain_text("(simulated)")
     page.get_by_label("Urgency").select_option("urgent")
     expect(page.locator(".head-facts")).to_contain_text("urgent")
     page.get_by_role("button", name="Priority +1").click()

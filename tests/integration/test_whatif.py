@@ -67,6 +67,29 @@ def test_the_history_is_replayed(service: Live, client: Client, capsys: pytest.C
         client.whatif("nonsense")
 
 
+def test_what_waits_is_told_when_it_starts(
+    service: Live, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capacity = client.nodes()[0].cpus
+    full = [client.submit(command=["sleep", "300"], cpus=capacity, estimate="100s") for _ in range(2)]
+    later = client.submit(command=["true"], cpus=capacity, estimate="50s", name="later")
+    last = client.submit(command=["true"], cpus=capacity, name="last")
+    told = client.expected(later.id)
+    assert told.starts_at is not None and told.ends_at is not None
+    started = min(client.task(task.id).submitted_at for task in full)
+    assert told.starts_at == pytest.approx(started + 100, abs=10)
+    assert told.ends_at == pytest.approx(told.starts_at + 50, abs=5)
+    options = ["--url", service.url, "--token", service.token]
+    assert run([*options, "explain", last.id]) == 0
+    assert "starts in about 1 min" in capsys.readouterr().out
+    for task in (last, later, *full):
+        client.cancel(task.id)
+        client.wait(task.id, timeout=60)
+    assert client.expected(last.id).told == "has ended: CANCELLED"
+    assert run([*options, "explain", last.id]) == 0
+    assert "expected" not in capsys.readouterr().out
+
+
 Tape = list[tuple[tuple[Event, ...], float, Outcome]]
 
 

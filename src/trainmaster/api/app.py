@@ -11,6 +11,7 @@ from trainmaster.api import (
     cluster,
     document,
     forecast,
+    foresight,
     logs,
     problems,
     services,
@@ -63,6 +64,8 @@ def make_app(
     app.include_router(workflows.router)
     app.include_router(whatif.router)
     app.state.replays = whatif.Replays()
+    app.include_router(foresight.router)
+    app.state.foresights = foresight.Foresights()
 
     @app.get("/v1/health", tags=["cluster"], summary="Is the service well? Needs no token")
     async def health(service: Serving, response: Response) -> dict[str, str]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import pickle
-import sys
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -14,11 +10,11 @@ from pydantic import BaseModel, Field
 
 from trainmaster.api.deps import Serving, Submitter
 from trainmaster.api.requests import Strict
+from trainmaster.api.simulated import simulated
 from trainmaster.domain.errors import TrainmasterError, UnknownProfile
-from trainmaster.domain.units import format_duration
 from trainmaster.ports import Past
 from trainmaster.service.service import Service
-from trainmaster.simulator.errors import CannotReplay, EmptyHistory
+from trainmaster.simulator.errors import EmptyHistory
 from trainmaster.simulator.whatif import Question
 
 router = APIRouter(prefix="/v1", tags=["cluster"])
@@ -114,7 +110,7 @@ class Replays:
         self._busy = True
         try:
             question = await _question(service, wanted)
-            return await _answered(await asyncio.to_thread(pickle.dumps, question))
+            return await simulated(question, _WITHIN_S)
         finally:
             self._busy = False
 
@@ -128,6 +124,7 @@ async def _question(service: Service, wanted: WhatIfIn) -> Question:
     return Question(
         since, until, service.profile(), service.state.profiles[wanted.profile], pasts,
         await _reports(service, pasts), service.nodes(), service.quotas(), wanted.nodes,
+        service.state.networks,
     )  # fmt: skip
 
 
@@ -136,35 +133,6 @@ async def _reports(service: Service, pasts: list[Past]) -> dict[Any, Any]:
     was."""
     elastic = [past.task.id for past in pasts if past.task.spec.elastic][-_MOST_TOLD:]
     return {task: await service.store.metrics(task, limit=_MOST_REPORTS) for task in elastic}
-
-
-async def _answered(question: bytes) -> dict[str, Any]:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "trainmaster.simulator.replayer",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        out, trouble = await asyncio.wait_for(child.communicate(question), _WITHIN_S)
-    except TimeoutError:
-        raise CannotReplay(f"the replay took longer than {format_duration(_WITHIN_S)}") from None
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if child.returncode:
-        raise CannotReplay(f"the replay ended with {child.returncode}: {trouble.decode()[-300:]}")
-    told = json.loads(out)
-    if "error" in told:
-        raise _refused(told["error"])
-    answer: dict[str, Any] = told["answer"]
-    return answer
-
-
-def _refused(told: dict[str, Any]) -> TrainmasterError:
-    """The child's error as it was there."""
-    error = CannotReplay(told["message"], remedy=told["remedy"], **told["fields"])
-    error.code, error.status = told["code"], told["status"]
-    return error
 
 
 def _replays(request: Request) -> Replays:

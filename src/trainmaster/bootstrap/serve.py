@@ -21,7 +21,6 @@ from trainmaster.bootstrap.config import Config
 from trainmaster.bootstrap.http import FolderUnusable, PortTaken, Ready
 from trainmaster.bootstrap.lock import FolderLock
 from trainmaster.bootstrap.options import service_options
-from trainmaster.bootstrap.weights import adopt
 from trainmaster.bus.memory import MemoryBus
 from trainmaster.domain.replica import Lease, Replica
 from trainmaster.domain.replica import Role as ReplicaRole
@@ -49,7 +48,6 @@ async def serve(
 
     Raises AlreadyRunning, PortTaken, FolderUnusable, BadConfig, WrongWeights, StoreUnavailable.
     """
-    adopt(config.data)
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from trainmaster.policies.allotment import residual_ppo, rlpto
 from trainmaster.policies.learned import TaskNetwork, WrongWeights, read
-from trainmaster.policies.registry import ALLOTMENTS
 
 TRAINED = {
-    "rlpto": (rlpto.Rlpto, rlpto.FEATURES, rlpto.OUTPUTS),
-    "residual_ppo": (residual_ppo.ResidualPpo, residual_ppo.FEATURES, residual_ppo.OUTPUTS),
+    "rlpto": (rlpto.FEATURES, rlpto.OUTPUTS),
+    "residual_ppo": (residual_ppo.FEATURES, residual_ppo.OUTPUTS),
 }
 
 
@@ -22,7 +20,7 @@ def own_file(data: Path, policy: str) -> Path:
 
 def read_file(path: Path, policy: str) -> TaskNetwork:
     """Raises WrongWeights."""
-    _, features, outputs = TRAINED[policy]
+    features, outputs = TRAINED[policy]
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -30,13 +28,7 @@ def read_file(path: Path, policy: str) -> TaskNetwork:
     return read(text, str(path), policy, features, outputs)
 
 
-def adopt(data: Path) -> list[str]:
-    """Let the registry make trained policies with the weights of this folder. Returns their names; raises
-    WrongWeights."""
-    found = []
-    for policy, (make, _, _) in TRAINED.items():
-        path = own_file(data, policy)
-        if path.is_file():
-            ALLOTMENTS[policy] = partial(make, network=read_file(path, policy))
-            found.append(policy)
-    return found
+def own_networks(data: Path) -> dict[str, TaskNetwork]:
+    """The weights of this folder, by policy. Raises WrongWeights."""
+    paths = {policy: own_file(data, policy) for policy in TRAINED}
+    return {policy: read_file(path, policy) for policy, path in paths.items() if path.is_file()}

@@ -17,13 +17,23 @@ def explain(
 ) -> None:
     """Why a task waits, or runs as it does: a sentence, and the facts behind it."""
     from trainmaster.cli.output import cell, console, facts, print_json
+    from trainmaster.domain.errors import TrainmasterError
+    from trainmaster.domain.lifecycle import ENDED
 
+    expected = None
     with connect(context) as client:
         told = client.explain(task)
+        if not as_json and told.state not in ENDED:
+            try:
+                expected = client.expected(told.task)
+            except TrainmasterError:
+                pass  # there is too much to simulate: the facts are there all the same
     if as_json:
         print_json(told)
         return
     out = console()
     out.print(cell(told.headline, "bold"))
     rows = [(f"  {fact.topic}", fact.text) for fact in told.facts]
+    if expected is not None:
+        rows.append(("  expected", f"{expected.told} (simulated)"))
     out.print(facts(*rows))

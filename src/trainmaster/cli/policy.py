@@ -154,7 +154,7 @@ def _in_use(context: typer.Context, name: str) -> tuple[TaskNetwork, str]:
     path = own_file(_data(context), name)
     if path.is_file():
         return read_file(path, name), str(path)
-    _, features, outputs = TRAINED[name]
+    features, outputs = TRAINED[name]
     return shipped(name, features, outputs), SHIPPED
 
 

@@ -328,12 +328,28 @@ def _receipt(client: Client, task: Task) -> str:
     if task.state in ("QUEUED", "BLOCKED", "INTERRUPTED"):
         told = client.explain(task.id)
         if told.state in ("QUEUED", "BLOCKED", "INTERRUPTED"):
-            place = f" (position {told.position})" if told.position else ""
+            place = f" (position {told.position}{_start(client, task)})" if told.position else ""
             why = told.headline.rpartition(": ")[2].rstrip(".")
             line = f"{task.id}  {task.name}  {told.state}{place}: {why}"
         else:
             line = f"{task.id}  {task.name}  {told.state}"
     return clean(line)
+
+
+def _start(client: Client, task: Task) -> str:
+    """The estimate of its start, for a person who looks: a simulation takes longer than the submission."""
+    from trainmaster.domain.errors import TrainmasterError
+    from trainmaster.domain.units import format_roughly
+
+    if not sys.stdout.isatty():
+        return ""
+    try:
+        told = client.expected(task.id)
+    except TrainmasterError:
+        return ""  # too many wait for a simulation
+    if told.starts_at is None:
+        return ""
+    return f", starts in {format_roughly(max(told.starts_at - told.now, 0.0))}"
 
 
 def _outcome(task: Task) -> str:

@@ -128,6 +128,10 @@ class AsyncClient(AsyncWorkflowMethods):
     async def explain(self, task: str) -> types.Explanation:
         return await self._send(calls.explain(task))
 
+    async def expected(self, task: str) -> types.Expected:
+        """When it will start and end, by a simulation of the present: takes up to some seconds."""
+        return await self._send(calls.expected(task))
+
     async def runs(self, task: str) -> list[types.Run]:
         return await self._send(calls.runs(task))
 

@@ -94,6 +94,10 @@ def explain(task: str) -> Call[types.Explanation]:
     return Call("GET", f"/v1/tasks/{_part(task)}/explain", _one(types.Explanation))
 
 
+def expected(task: str) -> Call[types.Expected]:
+    return Call("GET", f"/v1/tasks/{_part(task)}/expected", _one(types.Expected))
+
+
 def runs(task: str) -> Call[list[types.Run]]:
     return Call("GET", f"/v1/tasks/{_part(task)}/runs", _many(types.Run))
 

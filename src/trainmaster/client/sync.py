@@ -132,6 +132,10 @@ class Client(WorkflowMethods):
     def explain(self, task: str) -> types.Explanation:
         return self._send(calls.explain(task))
 
+    def expected(self, task: str) -> types.Expected:
+        """When it will start and end, by a simulation of the present: takes up to some seconds."""
+        return self._send(calls.expected(task))
+
     def runs(self, task: str) -> list[types.Run]:
         return self._send(calls.runs(task))
 

@@ -112,7 +112,8 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """What became of a due time. `state`, `started_at` and `ended_at` are those of its task."""
+    """What became of a due time. `state`, `started_at` and `ended_at` are those of its task, or of its
+    workflow `run`."""
 
     trigger: str
     due: float
@@ -124,6 +125,7 @@ class Firing:
     state: str | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,19 @@ class Explanation:
     facts: list[Fact]
     position: int | None
     ahead: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """When a task is expected to start and end, by a simulation at `now`. Moments are seconds since the
+    epoch; None: not foreseen. `guesses`: tasks before it whose length nobody knows."""
+
+    task: str
+    told: str
+    now: float
+    starts_at: float | None
+    ends_at: float | None
+    guesses: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,3 +152,11 @@ def format_duration(seconds: float) -> str:
                 f"{head} {big_name} {rest // small} {small_name}" if rest // small else f"{head} {big_name}"
             )
     raise AssertionError("unreachable")
+
+
+def format_roughly(seconds: float) -> str:
+    """An estimated duration: `a few seconds`, `about 40 s`, `about 6 min`, `about 3 h 5 min`."""
+    if seconds < 10:
+        return "a few seconds"
+    unit = 10 if seconds < 300 else 60
+    return f"about {format_duration(max(round(seconds / unit), 1) * unit)}"

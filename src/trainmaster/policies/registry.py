@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from trainmaster.domain.errors import UnknownPolicy, UnknownProfile
@@ -23,6 +24,7 @@ from trainmaster.policies.allotment.tiresias import Tiresias
 from trainmaster.policies.allotment.tradl import Tradl
 from trainmaster.policies.allotment.weighted_delay import WeightedDelay
 from trainmaster.policies.base import Allotment, Ordering, Placement, Preemption
+from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.ordering.aloha import Aloha
 from trainmaster.policies.ordering.backfill import Backfill
 from trainmaster.policies.ordering.dm import Dm
@@ -63,6 +65,8 @@ ORDERINGS: dict[str, Callable[[], Ordering]] = {
     "greedy": Greedy,
     "aloha": Aloha,
 }
+TRAINED: dict[str, Callable[..., Allotment]] = {"rlpto": Rlpto, "residual_ppo": ResidualPpo}
+NO_NETWORKS: Mapping[str, TaskNetwork] = {}
 ALLOTMENTS: dict[str, Callable[[], Allotment]] = {
     "fixed": Fixed,
     "fair": Fair,
@@ -77,8 +81,7 @@ ALLOTMENTS: dict[str, Callable[[], Allotment]] = {
     "afs": Afs,
     "pollux": Pollux,
     "marginal_goodput": MarginalGoodput,
-    "rlpto": Rlpto,
-    "residual_ppo": ResidualPpo,
+    **TRAINED,
 }
 PLACEMENTS: dict[str, Callable[[], Placement]] = {
     "random": Random,
@@ -154,21 +157,27 @@ def _make(kind: str, table: Mapping[str, Callable[[], T]], name: str) -> T:
     return table[name]()
 
 
-def build(profile: Profile) -> Policies:
-    """Raises UnknownPolicy for a name that is not registered."""
+def build(profile: Profile, networks: Mapping[str, TaskNetwork] = NO_NETWORKS) -> Policies:
+    """`networks`: by name of a trained policy what it shall use instead of the shipped weights. Raises
+    UnknownPolicy for a name that is not registered."""
+    allotments: dict[str, Callable[[], Allotment]] = dict(ALLOTMENTS)
+    if network := networks.get(profile.allotment):
+        allotments[profile.allotment] = partial(TRAINED[profile.allotment], network=network)
     return Policies(
         profile,
         _make("ordering", ORDERINGS, profile.ordering),
-        _make("allotment", ALLOTMENTS, profile.allotment),
+        _make("allotment", allotments, profile.allotment),
         _make("placement", PLACEMENTS, profile.placement),
         _make("preemption", PREEMPTIONS, profile.preemption),
     )
 
 
-def named(name: str, profiles: Mapping[str, Profile] = PROFILES) -> Policies:
+def named(
+    name: str, profiles: Mapping[str, Profile] = PROFILES, networks: Mapping[str, TaskNetwork] = NO_NETWORKS
+) -> Policies:
     """Raises UnknownProfile."""
     if name not in profiles:
         raise UnknownProfile(
             f"there is no profile {name!r}", remedy=f"choose one of {', '.join(profiles)}", name=name
         )
-    return build(profiles[name])
+    return build(profiles[name], networks)

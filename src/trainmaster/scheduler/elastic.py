@@ -1,7 +1,8 @@
 """The coordinator of elastic groups: who belongs to which generation (docs/adr/0007).
 
 A generation is planned only when everybody in the one before has joined it or is gone; only the removal of
-the dead does not wait. `_plan` is the one place that makes one.
+the dead does not wait. `_plan` is the one place that makes one. What is said of workers one after another is
+heard out first (`regroup`): looking at the whole group for each word would take the square of its size.
 """
 
 from __future__ import annotations
@@ -9,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainmaster.domain.commands import Launch, Regroup, Stop
-from trainmaster.domain.events import GroupBroken, TrainingConverged, WorkerJoined, WorkerReady
+from trainmaster.domain.events import (
+    GroupBroken,
+    ProgressReported,
+    RunReported,
+    TrainingConverged,
+    WorkerJoined,
+    WorkerReady,
+)
 from trainmaster.domain.group import Group, regrouped
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import RunId
@@ -23,6 +31,8 @@ from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.state import Change, moved
 from trainmaster.scheduler.timers import Timer, TimerKind
 
+OF_WORKERS = (WorkerReady, WorkerJoined, GroupBroken, TrainingConverged, ProgressReported, RunReported)
+
 
 def takes_resizes(task: Task) -> bool:
     """Can its worker count be changed while it runs at all?"""
@@ -35,6 +45,20 @@ def resizable(task: Task) -> bool:
     if task.state is not TaskState.RUNNING or task.intent is not Intent.NONE or not takes_resizes(task):
         return False
     return task.spec.elasticity is Elasticity.RESTART or (task.group is not None and task.group.settled)
+
+
+def shrinkable(task: Task) -> bool:
+    """Can a group let workers go now? Also while some are on their way in: these go first."""
+    group = task.group
+    if group is None or task.intent is not Intent.NONE or task.spec.elasticity is not Elasticity.AUTO:
+        return False
+    return task.state in (TaskState.RUNNING, TaskState.RESIZING) and group.settled and not group.leaving
+
+
+def departing(task: Task, run: Run) -> bool:
+    """Is a live worker on its way out, so that what it holds will be free?"""
+    leaving = task.group.leaving if task.group is not None else frozenset()
+    return run.live and (run.stopping or run.id.rank in leaving)
 
 
 def grow(change: Change, task: Task, assignments: Sequence[Assignment], reason: str) -> None:
@@ -118,7 +142,11 @@ def on_ready(change: Change, event: WorkerReady) -> None:
         due = change.now + change.state.limits.joiner_patience_s
         change.state.timers.set(Timer(due, TimerKind.GROUP_PATIENCE, task.id, 0))
     stores = {**dict(group.stores), run.id.rank: event.store}
-    _plan(change, change.task(moved(task, group=regrouped(group, stores=tuple(sorted(stores.items()))))))
+    task = change.task(moved(task, group=regrouped(group, stores=tuple(sorted(stores.items())))))
+    if not group.generation and len(stores) == len(runs):
+        _plan(change, task)  # it has begun: should one of them die now, the others go on
+    else:
+        change.heard.setdefault(task.id, None)
 
 
 def on_joined(change: Change, event: WorkerJoined) -> None:
@@ -130,7 +158,8 @@ def on_joined(change: Change, event: WorkerJoined) -> None:
     if event.generation != group.generation or run.id.rank not in group.members:
         return
     group = regrouped(group, joined=group.joined | {run.id.rank}, fresh=group.fresh - {run.id.rank})
-    _plan(change, change.task(moved(task, group=group)), event.step)
+    change.task(moved(task, group=group))
+    change.heard[task.id] = event.step
 
 
 def on_broken(change: Change, event: GroupBroken) -> None:
@@ -152,7 +181,17 @@ def on_broken(change: Change, event: GroupBroken) -> None:
             reason=f"generation {group.generation} broke: {event.why or 'a step failed'}",
             suspects=list(event.suspects),
         )
-    _plan(change, change.task(moved(task, group=regrouped(group, broken=group.broken | {run.id.rank}))))
+    change.task(moved(task, group=regrouped(group, broken=group.broken | {run.id.rank})))
+    change.heard.setdefault(task.id, None)
+
+
+def regroup(change: Change) -> None:
+    """Act on what was heard of workers. Due before an event that is not `OF_WORKERS` is looked at."""
+    heard, change.heard = change.heard, {}
+    for task_id, step in heard.items():
+        task = change.state.tasks.get(task_id)
+        if task is not None and task.group is not None and task.intent is Intent.NONE:
+            _plan(change, task, step)
 
 
 def on_converged(change: Change, event: TrainingConverged) -> None:
@@ -201,7 +240,7 @@ def worker_gone(change: Change, task: Task, run: Run) -> bool:
             return True
     if rank not in group.members:
         change.state.runs[task.id].pop(rank, None)
-    _plan(change, task)
+    change.heard.setdefault(task.id, None)
     return True
 
 

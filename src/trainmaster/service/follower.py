@@ -80,10 +80,12 @@ class Follower(Replicated):
         await self.access.load()
         profile = loaded.settings.get("profile", self.options.profile)
         if profile in self.state.profiles:
-            self.state.policies = named(profile, self.state.profiles)
+            self.state.policies = named(profile, self.state.profiles, self.state.networks)
         self.sizing.restore(loaded.settings)
         self.state.triggers.restore(loaded.triggers, loaded.waiting, self.state.limits.lead_s)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
+        for run in loaded.workflow_runs:
+            self.state.triggers.started(run.trigger, run.id)
         self.state.nodes.update({node.id: node for node in loaded.nodes})
 
     async def stop(self, leave_running: bool) -> None:

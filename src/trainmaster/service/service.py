@@ -37,6 +37,7 @@ from trainmaster.domain.run import Run, RunGauge
 from trainmaster.domain.sizing import Grid, SizingKnobs
 from trainmaster.domain.task import Task, TaskKind, TaskSpec, Urgency, validate
 from trainmaster.domain.units import Resources, format_duration
+from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import PROFILES, Profile, named
 from trainmaster.ports import Bus, Clock, Engine, Store
 from trainmaster.scheduler.drains import restore_drained
@@ -61,11 +62,13 @@ _SWEEP_BELOW = 5_000  # live tasks: with more, a full garbage collection would b
 class ServiceOptions:
     """`volume_roots`: host folders that containers may mount. Ages in seconds.
 
-    `grid`: how time is cut to forecast the volume; `sizing`: what holds until somebody sets it live.
+    `networks`: by trained policy the weights it uses instead of the shipped ones. `grid`: how time is cut to
+    forecast the volume; `sizing`: what holds until somebody sets it live.
     """
 
     profile: str = "default"
     profiles: Mapping[str, Profile] = field(default_factory=lambda: PROFILES)
+    networks: Mapping[str, TaskNetwork] = field(default_factory=dict)
     volume_roots: tuple[str, ...] = ()
     keep_tasks_s: float = 30 * 86400.0
     keep_events_s: float = 90 * 86400.0
@@ -90,12 +93,14 @@ class Service:
         self.options = options
         self.access = Access(store, clock)
         self.gauges = GaugeBook()
-        self.state = State(seed=seed, profiles=dict(options.profiles))
+        self.state = State(seed=seed, profiles=dict(options.profiles), networks=options.networks)
         self.dispatch = Dispatch(engine)
         self.loop = Loop(self.state, store, clock, self.dispatch, bus, incarnation=secrets.token_hex(8))
         self.sizing = Sizing(self.loop, store, clock, options.grid, options.sizing, options.keep_tasks_s)
-        self.triggers = TriggerDesk(self.loop, store, clock, options.grid.lane_depth, self._checked)
         self.workflows = Workflows(self.loop, self.state, store, clock, self._checked)
+        self.loop.make_plan = self.workflows.make_plan
+        depth = options.grid.lane_depth
+        self.triggers = TriggerDesk(self.loop, store, clock, depth, self._checked, self.workflows)
         self.started_at = clock.now()
         self._jobs: list[asyncio.Task[None]] = []
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -110,7 +115,7 @@ class Service:
         if profile not in self.state.profiles:
             log.warning("profile unknown, using default", profile=profile)
             profile = "default"
-        self.state.policies = named(profile, self.state.profiles)
+        self.state.policies = named(profile, self.state.profiles, self.state.networks)
         self.state.next_seq = loaded.last_task_seq + 1
         restore_drained(self.state, loaded.settings)
         self.sizing.restore(loaded.settings)
@@ -118,6 +123,7 @@ class Service:
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
         for metrics, records in loaded.training:
             recall(self.state, map(reported, metrics), records)
+        live_runs = await self.workflows.load(loaded)
         news = News(self.loop, self.clock, loaded.log_offsets, self.gauges.note_runs)
         self._jobs = [
             asyncio.create_task(self.loop.run(), name="scheduler loop"),
@@ -125,7 +131,8 @@ class Service:
             asyncio.create_task(self._watch_gauges(), name="gauges"),
             asyncio.create_task(self.sizing.run(), name="sizing"),
         ]
-        await self.workflows.restore(loaded)
+        if live_runs:
+            await self.loop.deliver(live_runs)  # before nodes join and tell of their parts
         await self.engine.start(news)
         log.info("service started", live_tasks=len(loaded.tasks), live_runs=len(loaded.runs))
 

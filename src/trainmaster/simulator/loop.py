@@ -94,8 +94,9 @@ class Simulation:
         self._numbers += 1
         heapq.heappush(self._heap, _Due(time, self._numbers, call, args))
 
-    def run(self) -> Report:
-        """To the end of all tasks, or to `until`. Raises Stalled if tasks remain that will never end."""
+    def run(self, enough: Callable[[], bool] = lambda: False) -> Report:
+        """To the end of all tasks, to `until`, or until it is `enough`, which is asked between steps. Raises
+        Stalled if tasks remain that will never end."""
         with _collector_at_rest():
             self._begin()
             heap = self._heap
@@ -109,6 +110,8 @@ class Simulation:
                 self.now = now
                 self._step(self._happen(now))
                 self._arm()
+                if enough():
+                    break
                 if self._faults_alone > _FAULTS_ALONE * len(self._scenario.nodes):
                     break
         self.report.close(self.now, self.world)

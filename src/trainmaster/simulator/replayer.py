@@ -1,8 +1,8 @@
-"""A what-if in a process of its own: `python -m trainmaster.simulator.replayer`, a question in, the answer
+"""A simulation in a process of its own: `python -m trainmaster.simulator.replayer`, a question in, the answer
 out.
 
 Simulating a week takes seconds of pure computation, which must not be taken from the service's loop. The
-parent is the service itself, so what comes in by standard input (a pickled `Question`) is trusted.
+parent is the service itself, so what comes in by standard input (a pickled question) is trusted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ import pickle
 import sys
 
 from trainmaster.domain.errors import TrainmasterError
-from trainmaster.simulator.whatif import ask
+from trainmaster.simulator.foresight import Foresight, Present, look_ahead
+from trainmaster.simulator.whatif import Answer, Question, ask
 
 
 def main() -> None:
     os.nice(10)
     question = pickle.load(sys.stdin.buffer)
     try:
-        told = {"answer": ask(question).to_dict()}
+        told = {"answer": _answer(question).to_dict()}
     except TrainmasterError as error:
         told = {
             "error": {
@@ -29,6 +30,10 @@ def main() -> None:
             }
         }  # fmt: skip
     json.dump(told, sys.stdout)
+
+
+def _answer(question: Question | Present) -> Answer | Foresight:
+    return look_ahead(question) if isinstance(question, Present) else ask(question)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ replays are comparable in earnest; the first shows how well the replay tells wha
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -16,13 +15,14 @@ from trainmaster.domain.events import Event, QuotaChanged
 from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.run import Run
 from trainmaster.domain.task import LOCAL_USER, Task
+from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import Profile, build
 from trainmaster.ports import Metric, Past
 from trainmaster.scheduler.state import Limits
 from trainmaster.simulator.errors import BadSetting, EmptyHistory, Stalled
 from trainmaster.simulator.loop import Arrival, Scenario, Simulation
 from trainmaster.simulator.report import Quantiles, Report
-from trainmaster.simulator.workload.history import Workload, history
+from trainmaster.simulator.workload.history import Workload, history, start_seconds
 from trainmaster.simulator.world import Costs, Lived
 
 _SHOWN = 200  # tasks in the answer
@@ -44,6 +44,7 @@ class Question:
     cluster: Sequence[Node]
     quotas: Sequence[Quota] = ()
     nodes: int | None = None
+    networks: Mapping[str, TaskNetwork] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -170,11 +171,17 @@ def _replayed(name: str, question: Question, cluster: Sequence[Node], profile: P
     span = question.until - question.since
     # Looking at the counts every 10 s of a week would take longer than the tasks' own events.
     limits = Limits(allotment_period_s=max(Limits().allotment_period_s, span / _LOOKS))
-    start = _start_s(question.pasts)
+    start = start_seconds(question.pasts)
     costs = Costs(start_s=start, restart_s=start, regroup_s=Limits().group_pause_s, report_s=_REPORTS_S)
     quotas: list[tuple[float, Event]] = [(0.0, QuotaChanged(quota, LOCAL_USER)) for quota in question.quotas]
     scenario = Scenario(
-        cluster, build(profile), workload.arrivals, costs, quotas, seed=question.seed, limits=limits
+        cluster,
+        build(profile, question.networks),
+        workload.arrivals,
+        costs,
+        quotas,
+        seed=question.seed,
+        limits=limits,
     )
     simulation = Simulation(scenario, report)
     try:
@@ -219,17 +226,6 @@ def _covered(spans: list[tuple[float, float]]) -> float:
         total += max(high - max(low, reached), 0.0)
         reached = max(reached, high)
     return total
-
-
-def _start_s(pasts: Sequence[Past]) -> float:
-    """The median time from launch to running."""
-    taken = [
-        run.started_at - run.launched_at
-        for past in pasts
-        for run in past.runs
-        if run.started_at is not None and run.launched_at and run.started_at >= run.launched_at
-    ]
-    return statistics.median(taken) if taken else 0.0
 
 
 def _column(way: _Way, common: Sequence[int], arrivals: Sequence[Arrival]) -> Column:

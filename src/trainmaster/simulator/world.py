@@ -3,7 +3,8 @@ delays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainmaster.domain.cluster import Node
@@ -18,7 +19,8 @@ from trainmaster.domain.events import (
     WorkerReady,
 )
 from trainmaster.domain.ids import NodeId, RunId, TaskId
-from trainmaster.domain.run import Exit, Fault, RunReport, RunState
+from trainmaster.domain.run import Exit, Fault, Run, RunReport, RunState
+from trainmaster.domain.task import Task
 from trainmaster.domain.units import Resources
 from trainmaster.simulator.errors import BadSetting
 from trainmaster.simulator.faults import Straggler
@@ -55,7 +57,7 @@ class _Attempt:
     """The runs of one attempt and when what they did was last written up."""
 
     __slots__ = (
-        "generation", "joined", "loose", "members", "need", "number", "runs", "saved", "saved_at",
+        "awaited", "generation", "joined", "loose", "members", "need", "number", "runs", "saved", "saved_at",
         "since", "size", "starting", "task", "training", "version",
     )  # fmt: skip
 
@@ -63,6 +65,7 @@ class _Attempt:
         self.task, self.number, self.size, self.need, self.training = task, number, size, need, training
         self.runs: dict[int, NodeId] = {}  # live ones
         self.loose: set[int] = set()  # told to stop
+        self.awaited: set[int] = set()  # adopted on their way in
         self.starting = False
         self.members: tuple[int, ...] = ()  # those who train
         self.joined: set[int] = set()
@@ -117,6 +120,37 @@ class World:
         self.lives[task] = Lived(training, arrived)
         if group:
             self.groups.add(task)
+
+    def adopt(self, task: Task, runs: Mapping[int, Run], now: float) -> None:
+        """An expected task has this attempt already; what has not been launched yet is left to an order."""
+        live = {rank: run for rank, run in runs.items() if run.live}
+        if not live:
+            return
+        life = self.lives[task.id]
+        life.starts = task.attempt
+        attempt = _Attempt(task.id, task.attempt, len(live), task.spec.resources, life.training)
+        self._attempts[task.id] = attempt
+        for rank, run in live.items():
+            if run.state is not RunState.LAUNCHING:
+                attempt.runs[rank] = run.node
+                self.usage.take(run.node, run.resources, now)
+        group = task.group
+        if group is not None and group.generation:
+            attempt.starting, attempt.generation = True, group.generation
+            attempt.members = tuple(rank for rank in group.members if rank in attempt.runs)
+            attempt.joined = set(group.joined)
+            attempt.awaited = set(attempt.runs) - set(group.members) - group.leaving
+            for rank in sorted(attempt.awaited):
+                self._at(now + self._costs.start_s, self._joiner, attempt, rank, now + self._costs.start_s)
+            if attempt.members and attempt.joined >= set(attempt.members):
+                self._train(attempt, now)
+        elif all(run.state is RunState.RUNNING for run in live.values()) and task.id not in self.groups:
+            attempt.starting, attempt.members = True, tuple(sorted(live))
+            self._train(attempt, now)
+        elif len(attempt.runs) == len(live):
+            attempt.starting = True
+            begin = max(now + self._costs.start_s, task.spec.start_at or 0.0)
+            self._at(begin, self._begin, attempt, begin)
 
     def drop(self, task: TaskId) -> Lived | None:
         """It has ended, or was refused."""
@@ -212,8 +246,9 @@ class World:
         if attempt is None or attempt.number != command.run.attempt or command.run.rank not in attempt.runs:
             return
         attempt.loose.add(command.run.rank)
-        self._rest(attempt, now)  # the group finishes its step and writes a checkpoint
-        attempt.saved, attempt.saved_at = attempt.training.done, now
+        if command.run.rank in attempt.members:
+            self._rest(attempt, now)  # the group finishes its step and writes a checkpoint
+            attempt.saved, attempt.saved_at = attempt.training.done, now
         due = now + self._costs.stop_s
         self._at(due, self._gone, attempt, command.run.rank, due, Exit(143, Fault.STOPPED))
 
@@ -223,7 +258,7 @@ class World:
             return []
         self.usage.give_back(node, attempt.need, now)
         run = RunId(attempt.task, attempt.number, rank)
-        return [RunReported(node, RunReport(run, RunState.EXITED, attempt.since or now, now, exit_))]
+        return [RunReported(node, RunReport(run, RunState.EXITED, None, now, exit_))]
 
     def _regroup(self, command: Regroup, now: float) -> None:
         """A worker hears of a plan. The first to hear makes training pause until all named have joined."""
@@ -239,7 +274,7 @@ class World:
         due = now + self._costs.regroup_s
         if command.run.rank in plan.members:
             self._at(due, self._join, attempt, command.run.rank, plan.generation, due)
-        else:
+        elif command.run.rank not in attempt.awaited:
             self._at(due, self._gone, attempt, command.run.rank, due, Exit(0))
 
     def _join(self, attempt: _Attempt, rank: int, generation: int, now: float) -> list[Event]:
@@ -271,7 +306,8 @@ class World:
     def _appoint(self, attempt: _Attempt, now: float) -> None:
         attempt.version += 1
         training = attempt.training
-        due = now + training.ahead() / training.rate()
+        # At least the next time there is: less ahead than the clock can tell would never be done.
+        due = max(now + training.ahead() / training.rate(), math.nextafter(now, math.inf))
         period = self._costs.report_s
         if period and now + period < due:
             due = now + period
@@ -300,7 +336,6 @@ class World:
     def _milestone(self, attempt: _Attempt, version: int, now: float) -> list[Event]:
         if attempt.version != version or attempt.since is None:
             return []
-        started = attempt.since
         self._write_up(attempt, now)
         training = attempt.training
         events: list[Event] = []
@@ -314,7 +349,7 @@ class World:
             attempt.version += 1
             for rank, node in attempt.runs.items():
                 run = RunId(attempt.task, attempt.number, rank)
-                events.append(RunReported(node, RunReport(run, RunState.EXITED, started, now, Exit(0))))
+                events.append(RunReported(node, RunReport(run, RunState.EXITED, None, now, Exit(0))))
                 self.usage.give_back(node, attempt.need, now)
             attempt.runs = {}
         else:

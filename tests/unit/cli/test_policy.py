@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from trainmaster.bootstrap.weights import adopt, own_file
+from trainmaster.bootstrap.weights import own_file, own_networks
 from trainmaster.cli.main import run
 from trainmaster.policies.learned import WrongWeights, shipped_text
-from trainmaster.policies.registry import ALLOTMENTS
+from trainmaster.policies.registry import named
 
 
 def test_what_is_shipped_is_listed_and_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,13 +45,12 @@ def test_training_writes_weights_a_service_then_uses(
     assert "1/1: score" in capsys.readouterr().out
     data = tmp_path / "data"
     assert run(["--data", str(data), "policy", "use", "rlpto", str(file)]) == 0
-    for name in ("rlpto", "residual_ppo"):
-        monkeypatch.setitem(ALLOTMENTS, name, ALLOTMENTS[name])
-    assert adopt(data) == ["rlpto"]
-    policy = ALLOTMENTS["rlpto"]()
+    networks = own_networks(data)
+    assert list(networks) == ["rlpto"]
+    policy = named("rlpto", networks=networks).allotment
     assert policy.network.to_json() == file.read_text()  # type: ignore[attr-defined]
     assert run(["--data", str(data), "policy", "use", "rlpto", "shipped"]) == 0
-    assert adopt(data) == []
+    assert own_networks(data) == {}
 
 
 def test_wrong_weights_are_refused_with_a_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +64,7 @@ def test_wrong_weights_are_refused_with_a_remedy(tmp_path: Path, capsys: pytest.
     old.parent.mkdir()
     old.write_text(json.dumps(json.loads(text) | {"format": 99, "policy": "rlpto"}))
     with pytest.raises(WrongWeights, match="format 99"):
-        adopt(tmp_path)
+        own_networks(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,22 +90,47 @@ def _spec(past: Past, numbers: Mapping[TaskId, int], since: float) -> TaskSpec:
 
 def _training(past: Past, told: Sequence[Metric], since: float, until: float) -> Length | None:
     task, spec = past.task, past.task.spec
+    speed = Measured(_rates(past, told)) if spec.elastic else None
+    work = performed(past, speed, since, until)
+    if not work and spec.estimate_s is None:
+        return None
+    if task.ended_at is None:
+        work = max(work, estimated(spec, speed) or 0.0)
+    return training_of(work, speed, past.reported) if work else None
+
+
+def performed(past: Past, speed: Measured | None, since: float, until: float) -> float:
+    """The work a task did within [since, until) that counts: seconds it ran; of an elastic one, seconds one
+    worker would have taken."""
     runs = [run for run in past.runs if run.started_at is not None]
     if not past.reported and runs:
         last = max(run.id.attempt for run in runs)
         runs = [run for run in runs if run.id.attempt == last]
-    if not spec.elastic:
-        seconds = sum(high - low for low, high, _ in _stretches(runs, since, until))
-        if task.ended_at is None and spec.estimate_s is not None:
-            seconds = max(seconds, spec.estimate_s)
-        return Length(max(seconds, _LEAST_S), past.reported) if runs or seconds else None
-    if not runs and spec.estimate_s is None:
+    spans = _stretches(runs, since, until)
+    seconds = sum((speed.rate(count) if speed else 1.0) * (high - low) for low, high, count in spans)
+    return max(seconds, _LEAST_S) if runs else 0.0
+
+
+def estimated(spec: TaskSpec, speed: Measured | None) -> float | None:
+    """The work by the submitter's estimate, which is of `min_workers`."""
+    if spec.estimate_s is None:
         return None
-    speed = Measured(_rates(past, told))
-    seconds = sum(speed.rate(count) * (high - low) for low, high, count in _stretches(runs, since, until))
-    if task.ended_at is None and spec.estimate_s is not None:
-        seconds = max(seconds, spec.estimate_s * speed.rate(spec.min_workers))
-    return Scaling(max(seconds, _LEAST_S), speed, past.reported)
+    return spec.estimate_s * (speed.rate(spec.min_workers) if speed else 1.0)
+
+
+def training_of(work: float, speed: Measured | None, resumes: bool) -> Length:
+    return Length(work, resumes) if speed is None else Scaling(work, speed, resumes)
+
+
+def start_seconds(pasts: Sequence[Past]) -> float:
+    """The median time from launch to running; 0 if none ran."""
+    taken = [
+        run.started_at - run.launched_at
+        for past in pasts
+        for run in past.runs
+        if run.started_at is not None and run.launched_at and run.started_at >= run.launched_at
+    ]
+    return statistics.median(taken) if taken else 0.0
 
 
 def _stretches(runs: Iterable[Run], since: float, until: float) -> list[tuple[float, float, int]]:
