@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from tests.nodes import Driven, alive, nothing_left, run_id, wait_for
+from tests.scenario import World, spec
+from trainmaster.domain.commands import Launch
 from trainmaster.domain.run import Exit, Fault, RunSpec, RunState, Stream
-from trainmaster.runners.interpreters import warmable
+from trainmaster.runners.interpreters import at_start, warmable
 
 PYTHON = sys.executable
 
@@ -181,6 +183,14 @@ async def test_without_torch_it_starts_cold(tmp_path: Path) -> None:
     finally:
         await node.close()
         await nothing_left(tmp_path / "data")
+
+
+def test_tasks_share_an_interpreter_whatever_they_are_told_of_themselves() -> None:
+    world = World({"n1": 4})
+    world.submit(*(spec(min_workers=2, max_workers=2, environment=(("OMP_NUM_THREADS", "1"),)),) * 2)
+    told = [command.run for command in world.last.commands if isinstance(command, Launch)]
+    assert len(told) == 4 and len({run.environment for run in told}) == 4
+    assert [at_start(dict(run.environment)) for run in told] == [{"OMP_NUM_THREADS": "1"}] * 4
 
 
 def test_only_plain_commands_start_warm(tmp_path: Path) -> None:

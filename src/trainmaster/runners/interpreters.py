@@ -26,6 +26,7 @@ _AT_START = (
     "ONEDNN_", "OPENBLAS_", "PYTHON", "PYTORCH_", "TORCH",
 )  # fmt: skip
 _ALSO = ("HOME", "LANG", "PATH", "TZ")
+_LATER = "TORCHELASTIC_"  # the task's own, read when its workers meet: not one interpreter for every task
 _MOST = 4  # at once on a node; each takes about 0.3 GB
 _AGAIN_S = 600.0  # until one that could not be started is tried again
 
@@ -53,6 +54,15 @@ def warmable(command: Sequence[str], environment: Mapping[str, str]) -> str | No
     return None
 
 
+def at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of a run's environment that its interpreter must have been started with."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _ALSO or (name.startswith(_AT_START) and not name.startswith(_LATER))
+    }
+
+
 class Interpreters:
     """Knows which warm fork-server a run could use, and keeps those that could be needed alive."""
 
@@ -67,9 +77,7 @@ class Interpreters:
 
     def hold(self, run: RunId, interpreter: str, environment: Mapping[str, str]) -> ForkServer | None:
         """Keep the fork-server that fits `run` until `release`. None: it is not warm (yet)."""
-        start = {
-            name: value for name, value in environment.items() if name in _ALSO or name.startswith(_AT_START)
-        }
+        start = at_start(environment)
         said = "\0".join([interpreter, *(f"{name}={start[name]}" for name in sorted(start))])
         key = hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:8]
         server = self._servers.get(key)
