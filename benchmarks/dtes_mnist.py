@@ -39,8 +39,8 @@ from benchmarks.quotas import limited
 PAPER = {"with DTES": (786, 2424, 4309), "without": (1031, 3217, 5610)}
 NODES, CORES = 3, 0.55  # cores of each node; the rest of two is left to the service
 BATCH = 4096
-EPOCHS = {1: 4, 2: 12, 3: 18}
-EVERY_S = 8.0  # mean time between arrivals: about 60 % of what the nodes could do
+EPOCHS = {1: 4, 2: 13, 3: 20}
+EVERY_S = 7.7  # mean time between arrivals: 60 % of what the nodes could do
 FIXED = {"ordering": "fcfs", "allotment": "fixed", "placement": "least_loaded", "preemption": "none"}
 SCRIPT = """
 import os, sys
@@ -128,9 +128,10 @@ class Bench:
 
 
 def measure(
-    rounds: Sequence[int], each: int, fixed: Sequence[int], alone: bool
+    rounds: Sequence[int], each: int, fixed: Sequence[int], alone: bool, kept: Path | None
 ) -> tuple[list[dict[str, object]], dict[str, list[float]]]:
-    """One record per task, and the seconds of each kind with nothing else running, by workers."""
+    """One record per task, and the seconds of each kind with nothing else running, by workers. What is
+    measured is added to the file `kept` at once."""
     import torch
 
     from trainmaster.train.examples import mnist
@@ -164,6 +165,9 @@ def measure(
                 for way in ways[turn:] + ways[:turn]:
                     played = bench.play(way, arrivals(number, each, EPOCHS, EVERY_S))
                     records += [{"round": number, **record} for record in played]
+                    if kept is not None:
+                        with kept.open("a") as file:
+                            file.writelines(f"{json.dumps(one)}\n" for one in records[-len(played) :])
                     mean = statistics.mean(float(str(r["seconds"])) for r in played)
                     print(f"round {number} {way}: mean {mean:.1f} s", file=sys.stderr, flush=True)
         finally:
@@ -217,10 +221,7 @@ def main() -> None:
     options = parser.parse_args()
     kept: Path | None = options.records
     earlier = [json.loads(line) for line in kept.read_text().splitlines()] if kept and kept.exists() else []
-    records, lonely = measure(options.rounds, options.each, options.fixed, options.alone)
-    if kept is not None:
-        with kept.open("a") as file:
-            file.writelines(f"{json.dumps(record)}\n" for record in records)
+    records, lonely = measure(options.rounds, options.each, options.fixed, options.alone, kept)
     records = earlier + records
     print(json.dumps({"alone_s": lonely} | (summary(records) if records else {})))
 
