@@ -111,8 +111,11 @@ async def test_a_warm_script_is_as_a_cold_one(scripts: Scripts, tmp_path: Path) 
     await scripts.both(seeded)
 
     source = """
-        import atexit, sys
+        import atexit, ctypes, sys
         atexit.register(print, "atexit")
+        libc = ctypes.CDLL(None)
+        libc.fopen.restype, libc.fputs.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_void_p)
+        libc.fputs(b"flushed", libc.fopen(b"left by C", b"a"))
         left = open("left", "a"); left.write("flushed")
         class Ends:
             def __del__(self): print("deleted")
@@ -123,7 +126,8 @@ async def test_a_warm_script_is_as_a_cold_one(scripts: Scripts, tmp_path: Path) 
     assert (await scripts.both(source % 3))[0] == Exit(3)
     assert (await scripts.both(source % "'why'"))[0] == Exit(1)
     assert (await scripts.both(source % ""))[1] == b"out\natexit\ndeleted\n"
-    assert (tmp_path / "scripts" / "left").read_text() == "flushed" * 6
+    for left in ("left", "left by C"):
+        assert (tmp_path / "scripts" / left).read_text() == "flushed" * 6
     assert (await scripts.both("def f(): 1 / 0\nf()"))[0] == Exit(1)
     assert (await scripts.both("x = (\n"))[0] == Exit(1)
     assert (await scripts.both("raise KeyboardInterrupt"))[0] == Exit(130)
