@@ -16,7 +16,7 @@ from tests.nodes import Driven, alive, nothing_left, run_id, wait_for
 from tests.scenario import World, spec
 from trainmaster.domain.commands import Launch
 from trainmaster.domain.run import Exit, Fault, RunSpec, RunState, Stream
-from trainmaster.runners.interpreters import at_start, warmable
+from trainmaster.runners.interpreters import start_environment, warmable
 
 PYTHON = sys.executable
 
@@ -194,7 +194,7 @@ def test_tasks_share_an_interpreter_whatever_they_are_told_of_themselves() -> No
     world.submit(*(spec(min_workers=2, max_workers=2, environment=(("OMP_NUM_THREADS", "1"),)),) * 2)
     told = [command.run for command in world.last.commands if isinstance(command, Launch)]
     assert len(told) == 4 and len({run.environment for run in told}) == 4
-    assert [at_start(dict(run.environment)) for run in told] == [{"OMP_NUM_THREADS": "1"}] * 4
+    assert [start_environment(dict(run.environment)) for run in told] == [{"OMP_NUM_THREADS": "1"}] * 4
 
 
 def test_only_plain_commands_start_warm(tmp_path: Path) -> None:

@@ -136,6 +136,6 @@ def test_importing_it_loads_nothing_else_of_ours() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     ours, others = done.stdout.splitlines()
-    parts = ("callbacks", "convergence", "errors", "report")
+    parts = ("callbacks", "clock", "convergence", "errors", "report")
     assert ours == str(["trainmaster", "trainmaster.train", *(f"trainmaster.train.{part}" for part in parts)])
     assert others == "[]"

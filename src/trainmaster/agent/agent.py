@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -50,7 +50,8 @@ class Agent:
     """One node's agent (the port `Agent`).
 
     `folder` is the node's; `runners` by kind report to `board`; `shared` is opened before they adopt.
-    `devices` are the machine's numbers of the node's GPUs, empty if they are the same.
+    `devices` are the machine's numbers of the node's GPUs, empty if they are the same. `clock` and
+    `monotonic` are the time it lives in.
     """
 
     def __init__(
@@ -63,7 +64,11 @@ class Agent:
         monitor: Monitor | None = None,
         measure_s: float = MEASURE_S,
         devices: Sequence[int] = (),
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
+        self._monotonic = monotonic
         self._node = replace(node, incarnation=board.incarnation)
         self._board = board
         self._runners = runners
@@ -74,7 +79,7 @@ class Agent:
         self._lease = Path(folder) / "lease"
         self._lease_touched = 0.0
         self._kinds: dict[RunId, Runner] = {}
-        self._logs = LogTail(self._log_files)
+        self._logs = LogTail(self._log_files, clock, monotonic)
         self._forgetting: set[RunId] = set()
         self._confirmed = 0  # the caller has stored everything up to here
         self._answered = 0  # the version of the last answer
@@ -135,13 +140,13 @@ class Agent:
         full = self._resume(cursor, acks)
         if self._forgetting:
             await self._sweep()
-        deadline = time.monotonic() + wait_s
+        deadline = self._monotonic() + wait_s
         await asyncio.sleep(0)  # a caller that takes nothing in and asks at once must not stop the world
         while True:
             self._board.news.clear()
             if (answer := self._answer(full)) is not None:
                 return answer
-            now = time.monotonic()
+            now = self._monotonic()
             if now >= deadline:
                 return PollResult(self._board.incarnation, self._answered, False)
             due = self._logs.next_due()
@@ -230,7 +235,7 @@ class Agent:
 
     def _refuse(self, run: RunSpec) -> None:
         exit_ = Exit(None, Fault.START_FAILED, f"this node runs no {run.kind} tasks")
-        self._board.report(RunReport(run.id, RunState.EXITED, None, time.time(), exit_))
+        self._board.report(RunReport(run.id, RunState.EXITED, None, self._clock(), exit_))
 
     def _log_files(self, run: RunId) -> Mapping[Stream, LogFile]:
         runner = self._kinds.get(run)

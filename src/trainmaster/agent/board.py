@@ -12,11 +12,13 @@ from trainmaster.domain.run import RunReport
 class Board:
     """Runners put reports in; the agent's poll takes out those after a version and waits for more.
 
-    `incarnation` names this life of the agent: versions mean nothing in another.
+    `incarnation` names this life of the agent: versions mean nothing in another. `through` is handed every
+    report first and returns what is to be told.
     """
 
-    def __init__(self, incarnation: str) -> None:
+    def __init__(self, incarnation: str, through: Callable[[RunReport], RunReport] | None = None) -> None:
         self.incarnation = incarnation
+        self._through = through
         self.version = 0
         self.news = asyncio.Event()
         self.listener: Callable[[RunReport], None] | None = None
@@ -25,6 +27,8 @@ class Board:
 
     def report(self, report: RunReport) -> None:
         """Take the latest report of a run, and wake the poll if it says something new."""
+        if self._through is not None:
+            report = self._through(report)
         if self._reports.get(report.id) == report:
             return
         self._reports[report.id] = report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from trainmaster.agent.agent import Agent, Monitor
@@ -24,15 +25,19 @@ def build_agent(
     monitor: Monitor | None = None,
     devices: Sequence[int] = (),
     more: Mapping[str, Callable[[str, Callable[[RunReport], None]], Runner]] | None = None,
+    through: Callable[[RunReport], RunReport] | None = None,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Agent:
     """An agent for `node` on this machine, not started yet.
 
     `data` is the data folder (absolute); the node's own is `<data>/nodes/<id>`. `cpus` are the cores its runs
     may use, `lanes` the number of warm processes for functions. `more` makes further runners by kind from the
-    node's folder and the callback for reports.
+    node's folder and the callback for reports. `through` is handed every report first and returns what is to
+    be told; `clock` and `monotonic` are the time the agent lives in.
     """
     folder = f"{data}/nodes/{node.id}"
-    board = Board(secrets.token_hex(8))
+    board = Board(secrets.token_hex(8), through)
     warm = Warm(data, folder)
     runners: dict[str, Runner] = {
         "process": ProcessRunner(
@@ -49,6 +54,8 @@ def build_agent(
     }
     for kind, make in (more or {}).items():
         runners[kind] = make(folder, board.report)
-    agent = Agent(node, folder, board, runners, (warm,), monitor, devices=devices)
+    agent = Agent(
+        node, folder, board, runners, (warm,), monitor, devices=devices, clock=clock, monotonic=monotonic
+    )
     warm.hints.listen("group", agent.wrote)
     return agent

@@ -25,8 +25,9 @@ _AT_START = (
     "ATEN_", "DNNL_", "GLIBC_", "GOMP_", "KMP_", "LC_", "LD_", "MALLOC_", "MKL_", "NUMEXPR_", "OMP_",
     "ONEDNN_", "OPENBLAS_", "PYTHON", "PYTORCH_", "TORCH",
 )  # fmt: skip
+# What differs from task to task and is read only when a group begins; else every task had one of its own.
+_LATER = ("TORCHELASTIC_MAX_RESTARTS", "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_RUN_ID")
 _ALSO = ("HOME", "LANG", "PATH", "TZ")
-_LATER = "TORCHELASTIC_"  # the task's own, read when its workers meet: not one interpreter for every task
 _MOST = 4  # at once on a node; each takes about 0.3 GB
 _AGAIN_S = 600.0  # until one that could not be started is tried again
 
@@ -54,15 +55,6 @@ def warmable(command: Sequence[str], environment: Mapping[str, str]) -> str | No
     return None
 
 
-def at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    """The part of a run's environment that its interpreter must have been started with."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in _ALSO or (name.startswith(_AT_START) and not name.startswith(_LATER))
-    }
-
-
 class Interpreters:
     """Knows which warm fork-server a run could use, and keeps those that could be needed alive."""
 
@@ -77,7 +69,7 @@ class Interpreters:
 
     def hold(self, run: RunId, interpreter: str, environment: Mapping[str, str]) -> ForkServer | None:
         """Keep the fork-server that fits `run` until `release`. None: it is not warm (yet)."""
-        start = at_start(environment)
+        start = start_environment(environment)
         said = "\0".join([interpreter, *(f"{name}={start[name]}" for name in sorted(start))])
         key = hashlib.sha256(said.encode(errors="surrogateescape")).hexdigest()[:8]
         server = self._servers.get(key)
@@ -138,6 +130,15 @@ class Interpreters:
     def _lost(self) -> None:
         for listener in self.on_lost:
             listener()
+
+
+def start_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that must be as in `environment` when the interpreter starts."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _ALSO or (name.startswith(_AT_START) and name not in _LATER)
+    }
 
 
 def _is_program(path: str) -> bool:

@@ -94,3 +94,19 @@ class Stalled(TrainmasterError):
             time=time,
             tasks=tasks[:10],
         )
+
+
+class Standstill(TrainmasterError):
+    """Virtual time cannot go on: nobody waits for any moment, or somebody computes and never ends."""
+
+    code = "standstill"
+    status = 500
+
+    def __init__(self, time: float, awake: list[str]) -> None:
+        why = f"{', '.join(awake[:5])} neither ends nor waits" if awake else "nobody waits for anything"
+        super().__init__(
+            f"virtual time stands still at {time:g} s: {why}",
+            remedy="look into the logs of the runs, or end what hangs",
+            time=time,
+            awake=awake,
+        )

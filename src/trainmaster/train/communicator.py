@@ -76,13 +76,24 @@ class Alone:
 class Gloo:
     """A c10d gloo group. `look` is called while we wait and raises LinkFailed to give up.
 
-    After a failure the tensor of the call must not be used again: a stuck group may still write to it.
+    Before each message its members meet by `meet`, which raises LinkFailed too; `leave` tells that we come no
+    more (`clock.Clock`). After a failure the tensor of the call must not be used again: a stuck group may
+    still write to it.
     """
 
-    def __init__(self, group: Any, look: Callable[[], None], inner: Communicator | None = None) -> None:
+    def __init__(
+        self,
+        group: Any,
+        look: Callable[[], None],
+        meet: Callable[[], None],
+        leave: Callable[[], None],
+        inner: Communicator | None = None,
+    ) -> None:
         self._group: Any = group  # a ProcessGroupGloo; torch's type stubs lack its calls
         self.inner = inner
         self._look = look
+        self._meet = meet
+        self._leave = leave
         self._size = group.size()
         self._stuck: list[Any] = []
         self._sum = AllreduceOptions()
@@ -112,6 +123,8 @@ class Gloo:
         self._wait(self._live().broadcast([values], self._spread), values)
 
     def drop(self) -> None:
+        if self._group is not None:
+            self._leave()
         for held in self._stuck:  # never destroyed: the destructor would block
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
         self._stuck.clear()
@@ -122,6 +135,7 @@ class Gloo:
     def _live(self) -> Any:
         if self._group is None:
             raise LinkFailed("the group was left")
+        self._meet()
         return self._group
 
     def _gather(self, content: bytes, size: int, width: int) -> list[tuple[int, bytes]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from trainmaster.train.checkpoint import Checkpoints, Writer
+from trainmaster.train.clock import process_clock
 from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.context import Context
 from trainmaster.train.convergence import Progress, Rule
@@ -50,9 +50,10 @@ class Core:
     def __init__(self, context: Context, options: Options) -> None:
         self.context = context
         self.options = options
+        self.clock = process_clock()
         self.uplink = Uplink(context)
-        self.pace = Pace(options.hang_s, options.between_s)
-        self.group = Group(context, self.pace, self.uplink)
+        self.pace = Pace(options.hang_s, options.between_s, self.clock)
+        self.group = Group(context, self.pace, self.uplink, self.clock)
         self.replica = Replica()
         self.position = Position()
         self.progress = Progress(options.convergence)
@@ -63,7 +64,7 @@ class Core:
         self._checkpoints = Checkpoints(context.checkpoints) if context.checkpoints else None
         self._writer = Writer(self._checkpoints, self._unsaved) if self._checkpoints is not None else None
         self._saved = 0  # the clock of the newest checkpoint of ours
-        self._saved_at = time.monotonic()
+        self._saved_at = self.clock.monotonic()
         self._announced = False
 
     # --- belonging -----------------------------------------------------------------------------------------
@@ -185,7 +186,7 @@ class Core:
         if self._writer is not None and self.position.clock > self._saved and self.whole:
             self._writer.begin(self.position.clock, self.capture())
             self._saved = self.position.clock
-        self._saved_at = time.monotonic()
+        self._saved_at = self.clock.monotonic()
 
     def close(self) -> None:
         """Let go of the others, and finish what is being saved."""
@@ -236,6 +237,6 @@ class Core:
             raise SystemExit(TERMINATED)
         if newest > self.group.generation:
             self.change()
-        due = time.monotonic() - self._saved_at >= self.options.checkpoint_s
+        due = self.clock.monotonic() - self._saved_at >= self.options.checkpoint_s
         if due and self.group.leads and not (self._writer is not None and self._writer.busy):
             self.save()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
+from trainmaster.train.clock import Clock
 from trainmaster.train.communicator import Alone, Communicator, LinkFailed
 from trainmaster.train.context import Context
 from trainmaster.train.pace import Pace
@@ -27,12 +27,13 @@ class Told(Exception):
 class Group:
     """This worker's place among the others. Outside a group it is a generation of one that never changes."""
 
-    def __init__(self, context: Context, pace: Pace, uplink: Uplink) -> None:
+    def __init__(self, context: Context, pace: Pace, uplink: Uplink, clock: Clock) -> None:
         self._context = context
+        self._clock = clock
         self._pace = pace
         self._uplink = uplink
         self._plans = PlanFile(f"{context.group}/plan") if context.group else None
-        self._meeting = Meeting(context.address, context.rank) if context.group else None
+        self._meeting = Meeting(context.address, context.rank, clock) if context.group else None
         self.generation = 0  # the newest that was entered or tried
         self.members: tuple[int, ...] = () if context.group else (context.rank,)
         self.link: Communicator | None = None
@@ -109,11 +110,11 @@ class Group:
     # --- inside --------------------------------------------------------------------------------------------
 
     def _begin_waiting(self) -> None:
-        self._waiting_since = time.monotonic()
+        self._waiting_since = self._clock.monotonic()
 
     def _look(self, patience_s: float) -> None:
         """While waiting for the others: has the plan moved on, or do they take too long?"""
-        waited_s = time.monotonic() - self._waiting_since
+        waited_s = self._clock.monotonic() - self._waiting_since
         if waited_s >= patience_s and self.newest() > self.generation:
             raise LinkFailed("")
         if waited_s > self._pace.limit_s:
@@ -122,7 +123,7 @@ class Group:
 
     def _await_plan(self, told: Callable[[], bool]) -> Plan:
         assert self._plans is not None
-        since = time.monotonic()
+        since = self._clock.monotonic()
         while True:
             plan = self._plans.look()
             if plan is not None and plan.generation > self.generation:
@@ -130,6 +131,6 @@ class Group:
                     return plan
                 if self._was_member:
                     raise Left
-            if told() and (not self._was_member or time.monotonic() - since > _PATIENCE_S):
+            if told() and (not self._was_member or self._clock.monotonic() - since > _PATIENCE_S):
                 raise Told
-            time.sleep(_POLL_S if time.monotonic() - since < _SLOW_AFTER_S else _SLOW_POLL_S)
+            self._clock.pause(_POLL_S if self._clock.monotonic() - since < _SLOW_AFTER_S else _SLOW_POLL_S)

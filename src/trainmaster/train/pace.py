@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
+
+from trainmaster.train.clock import SYSTEM, Clock
 
 WINDOW = 20  # recent steps that count
 FACTOR = 10.0  # a step may take so many times the slowest recent one
@@ -17,22 +18,23 @@ class Pace:
     least, as scripts evaluate and save there, each worker at its own speed.
     """
 
-    def __init__(self, least_s: float, between_s: float) -> None:
+    def __init__(self, least_s: float, between_s: float, clock: Clock = SYSTEM) -> None:
+        self._clock = clock
         self._least_s = least_s
         self._between_s = max(between_s, least_s)
         self._steps: deque[float] = deque(maxlen=WINDOW)
         self._longest_between_s = 0.0
-        self._last = time.monotonic()
+        self._last = self._clock.monotonic()
         self._first = True
 
     def restart(self) -> None:
         """Something other than a step comes or came: the next one is a first."""
         self._first = True
-        self._last = time.monotonic()
+        self._last = self._clock.monotonic()
 
     def agreed(self) -> None:
         """A step was agreed on just now."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         taken = now - self._last
         if self._first:
             self._longest_between_s = max(self._longest_between_s, taken)

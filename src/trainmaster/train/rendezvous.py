@@ -7,27 +7,30 @@ nothing, and the time-outs of connecting itself can be short.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 from torch.distributed import PrefixStore, ProcessGroupGloo, Store, TCPStore
 
+from trainmaster.train.clock import Clock
 from trainmaster.train.communicator import Alone, Communicator, Gloo, LinkFailed
 from trainmaster.train.plan import Plan
 
-_CONNECT = timedelta(seconds=5)
+_CONNECT_S = 5.0
 _LOOK_S = 0.001
 
 
 class Meeting:
     """This process's store, and the way into the groups it is named in. `rank` is its own."""
 
-    def __init__(self, address: str, rank: int) -> None:
+    def __init__(self, address: str, rank: int, clock: Clock) -> None:
+        self._clock = clock
+        self._within = timedelta(seconds=clock.allow(_CONNECT_S))
         self._address = address
         self._rank = rank
         self._own = TCPStore(
-            address, 0, is_master=True, wait_for_workers=False, timeout=_CONNECT, use_libuv=True
+            address, 0, is_master=True, wait_for_workers=False, timeout=self._within, use_libuv=True
         )
 
     @property
@@ -45,6 +48,7 @@ class Meeting:
         """
         position = plan.members.index(self._rank)
         if len(plan.members) == 1:
+            self._clock.regrouped()
             return Alone()
         leader = plan.members[0]
         try:
@@ -55,30 +59,51 @@ class Meeting:
             inner: Communicator | None = Alone() if holders == 1 and not position else None
             if position < holders and holders > 1:
                 among = ProcessGroupGloo(PrefixStore("inner", store), position, holders, self._options())
-                inner = Gloo(among, look_stuck)
+                inner = self._link(among, f"{plan.generation}/inner", plan.members[:holders], look_stuck)
         except RuntimeError as error:  # DistStoreError and DistNetworkError are such
             suspects = (leader,) if position else plan.members[1:]
             raise LinkFailed(f"cannot meet generation {plan.generation}: {error}", suspects) from None
-        return Gloo(group, look_stuck, inner)
+        self._clock.regrouped()
+        return self._link(group, f"{plan.generation}", plan.members, look_stuck, inner)
 
     def _connect(self, plan: Plan) -> Store:
         host, _, port = plan.store.rpartition(":")
-        return TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=_CONNECT)
+        return TCPStore(host, int(port), is_master=False, wait_for_workers=False, timeout=self._within)
 
     def _assemble(self, plan: Plan, store: Store, look: Callable[[], None]) -> None:
         """Wait until all are there."""
         keys = {rank: f"here/{position}" for position, rank in enumerate(plan.members)}
-        while not store.check(list(keys.values())):
-            try:
+        try:
+            self._meet(f"{plan.generation}/begin", plan.members, look)
+            while not store.check(list(keys.values())):
                 look()
-            except LinkFailed as failed:
-                absent = tuple(rank for rank, key in keys.items() if not store.check([key]))
-                raise LinkFailed(failed.why, failed.suspects and absent) from None
-            time.sleep(_LOOK_S)
+                time.sleep(_LOOK_S)  # in virtual time too: all have said so, and it is on its way
+        except LinkFailed as failed:
+            absent = tuple(rank for rank, key in keys.items() if not store.check([key]))
+            raise LinkFailed(failed.why, failed.suspects and absent) from None
+
+    def _link(
+        self,
+        group: Any,
+        message: str,
+        ranks: Sequence[int],
+        look: Callable[[], None],
+        inner: Communicator | None = None,
+    ) -> Gloo:
+        def meet() -> None:
+            self._meet(message, ranks, look)
+
+        return Gloo(group, look, meet, lambda: self._clock.leave(message), inner)
+
+    def _meet(self, message: str, ranks: Sequence[int], look: Callable[[], None]) -> None:
+        """Raises LinkFailed if somebody has left, and from `look`."""
+        gone = self._clock.meet(message, ranks, look)
+        if gone:
+            raise LinkFailed(f"worker {', '.join(map(str, gone))} has left", gone)
 
     def _options(self) -> Any:
         options = ProcessGroupGloo._Options()  # type: ignore[attr-defined]
-        options._timeout = _CONNECT
+        options._timeout = self._within
         options._threads = 1
         options._devices = [ProcessGroupGloo.create_device(hostname=self._address)]
         return options

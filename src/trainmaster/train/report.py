@@ -6,8 +6,9 @@ import json
 import math
 import os
 import threading
-import time
 from typing import Any
+
+from trainmaster.train.clock import process_clock
 
 VARIABLE = "TRAINMASTER_REPORT"
 
@@ -35,7 +36,7 @@ class _Journal:
                 self._open(path)
             self._step = self._step + 1 if step is None else step
             count = int(self._step) if self._step == int(self._step) else self._step
-            line = _encode({"t": round(time.time(), 6), "step": count, **values}).encode() + b"\n"
+            line = _encode({"t": round(process_clock().now(), 6), "step": count, **values}).encode() + b"\n"
             if self._torn:
                 line = b"\n" + line
             # One write to a file opened for appending: lines of threads and processes never mix.

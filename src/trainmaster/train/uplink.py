@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from typing import Any
 
+from trainmaster.train.clock import process_clock
 from trainmaster.train.context import Context
 
 
@@ -19,7 +19,9 @@ class Uplink:
     def tell(self, kind: str, **fields: Any) -> None:
         if not self._context.report:
             return
-        line = json.dumps({"t": round(time.time(), 6), "group": kind, **fields}, separators=(",", ":"))
+        line = json.dumps(
+            {"t": round(process_clock().now(), 6), "group": kind, **fields}, separators=(",", ":")
+        )
         try:
             _append(self._context.report, os.O_CREAT | os.O_APPEND, line)
             if self._context.hints:

@@ -9,7 +9,6 @@ assumes. A round that fails is done again from its beginning.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,7 +31,7 @@ class LocalSgd:
         self._core = core
         self._shares = Shares(1)
         self._shared_in = -1  # the generation these are of
-        self._tally = Tally()
+        self._tally = Tally(core.clock)
         self.dropped = False  # a step of one's own cannot fail; a round can, and comes again
         self.indices = torch.empty(0, dtype=torch.int64)
 
@@ -62,13 +61,13 @@ class LocalSgd:
                 return
             if self._shared_in != group.generation:
                 self._shares, self._shared_in = Shares(group.size), group.generation
-                self._tally = Tally()
+                self._tally = Tally(core.clock)
             order = global_batch(core.options.seed, epoch, part, 0, feed.size, feed.size)
             whole = order[position.index :][: core.options.average_every * batch * group.size]
             counts = split(len(whole), self._shares.weights)
             own = whole.split(counts)[group.position]
             before = core.replica.copy()
-            begun = time.monotonic()
+            begun = core.clock.monotonic()
             try:
                 for at in range(0, len(own), batch):
                     self.indices = own[at : at + batch]
@@ -79,18 +78,20 @@ class LocalSgd:
                 self._undo(failed, before)
                 continue
             except GeneratorExit:  # who breaks out of the loop ends the round too
-                self._average(counts, batch, feed.size, time.monotonic() - begun, before)
+                self._average(counts, batch, feed.size, begun, before)
                 raise
-            said = self._average(counts, batch, feed.size, time.monotonic() - begun, before)
+            said = self._average(counts, batch, feed.size, begun, before)
             if said is not None:
                 core.turn(said.stop > 0, int(said.newest))
 
     def _average(
-        self, counts: list[int], batch: int, size: int, spent_s: float, before: list[Any]
+        self, counts: list[int], batch: int, size: int, begun: float, before: list[Any]
     ) -> Said | None:
         """End a round; None if it has to be done again."""
         core, group = self._core, self._core.group
         assert group.link is not None
+        core.clock.worked(counts[group.position], group.size)
+        spent_s = core.clock.monotonic() - begun
         tensors = core.replica.averaged()
         dtype = torch.float32
         for tensor in tensors:

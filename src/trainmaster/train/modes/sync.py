@@ -6,7 +6,6 @@ batch comes round again, divided among those who are left.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,7 +30,7 @@ class Sync:
         self._weight = 0.0
         self._shares = Shares(1)
         self._shared_in = -1  # the generation these are of
-        self._tally = Tally()
+        self._tally = Tally(core.clock)
         self._changed = False  # the shares, in this step
         self._counts: list[int] = []
         self._seconds: list[float] = []  # each worker's, of the latest backward
@@ -96,7 +95,7 @@ class Sync:
             return global_batch(seed, position.epoch, position.part, index, feed.size, batch)
 
         samples = whole(position.index)
-        self._begun = time.monotonic()
+        self._begun = self._core.clock.monotonic()
         self._begin(samples)
         # Who has none keeps step with two of another's, which weigh nothing: BatchNorm refuses one.
         taken = feed.take(self.indices if self._weight else samples[:2])
@@ -108,7 +107,7 @@ class Sync:
         group = self._core.group
         if self._shared_in != group.generation:
             self._shares, self._shared_in = Shares(len(self._working())), group.generation
-            self._tally = Tally()
+            self._tally = Tally(self._core.clock)
         self._counts, self.indices = self._divide(whole)
         self._weight = len(self.indices) / len(whole)
         self.dropped = self.skipped = self._stepped = False
@@ -134,7 +133,8 @@ class Sync:
         assert self._reduction is not None and group.link is not None
         newest = group.newest() if group.leads else 0
         said = Said(float(core.stopping), float(newest), float(idle))
-        spent_s = time.monotonic() - self._begun
+        core.clock.worked(0 if idle else len(self.indices), len(self._working()))
+        spent_s = core.clock.monotonic() - self._begun
         group.begin()
         try:
             weight = 0.0 if idle else self._weight
@@ -145,7 +145,7 @@ class Sync:
             self._drop(failed)
             return
         core.pace.agreed()
-        self._begun = time.monotonic()
+        self._begun = self._core.clock.monotonic()
         self._reduced = agreed
         by_speed = core.options.shares == "speed" and not agreed.idle
         working = self._working()
