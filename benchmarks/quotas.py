@@ -15,8 +15,9 @@ def limited(cores: Mapping[str, float], period_us: int = 100_000) -> Iterator[Pa
     """A folder with one control group per name, each held to its number of cores.
 
     Who writes its process id into `FOLDER/NAME/cgroup.procs` enters one. A group uses up its part of each
-    period as fast as it can and then stands still, so steps much shorter than a period are uneven. Raises
-    SystemExit where this process may not make control groups.
+    period as fast as it can and then stands still, so steps much shorter than a period are uneven. All of
+    them together have the greatest weight there is, so that it is the limits that decide, not what else runs
+    on the machine. Raises SystemExit where this process may not make control groups.
     """
     first = Path("/sys/fs/cgroup/cpu") if Path("/sys/fs/cgroup/cpu").is_dir() else Path("/sys/fs/cgroup")
     parent = first / f"trainmaster-benchmark-{os.getpid()}"
@@ -27,6 +28,9 @@ def limited(cores: Mapping[str, float], period_us: int = 100_000) -> Iterator[Pa
             if (first / "cgroup.controllers").exists():  # version 2
                 for above in (first, parent):
                     (above / "cgroup.subtree_control").write_text("+cpu")
+                (parent / "cpu.weight").write_text("10000")
+            else:
+                (parent / "cpu.shares").write_text("262144")
             for group, number in zip(groups, cores.values(), strict=True):
                 group.mkdir()
                 quota = round(period_us * number)

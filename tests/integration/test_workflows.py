@@ -344,7 +344,7 @@ def test_a_plan_is_made_of_known_durations_followed_and_held_against_what_became
 
         again = wait_until(planned_run, "the plan is made", 240)
         assert again.reason == "planned by heft"
-        assert again.forecast_s is not None and again.forecast_s >= 0.2
+        assert again.forecast_s is not None and again.forecast_s >= 0.199  # a sum
         ended = client.wait_workflow_run(again.id, timeout=60)
         assert ended.ok, ended.reason
         report = client.workflow_plan(again.id)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import NodeId, TaskId
+from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Elasticity, TaskSpec
 from trainmaster.domain.units import Resources
 from trainmaster.policies.allotment.pollux import Pollux
@@ -25,6 +26,7 @@ from trainmaster.simulator.report import Report
 from trainmaster.simulator.speed import Scaling, Usl
 from trainmaster.simulator.world import Costs
 
+WAITING = (TaskState.QUEUED, TaskState.INTERRUPTED)
 LIMITS = Limits(resize_cooldown_s=7.0, restart_cooldown_s=20.0, allotment_period_s=5.0)
 
 
@@ -63,14 +65,17 @@ class Watched(Report):
         invariants.check(state)
         for record in outcome.records:
             if record.kind is RecordKind.TASK_RESIZING and record.task is not None:
-                task = state.tasks[record.task]
-                cooldown = LIMITS.resize_cooldown_s
-                if task.spec.elasticity is Elasticity.RESTART:
-                    cooldown = LIMITS.restart_cooldown_s
+                task, workers = state.tasks[record.task], record.detail["workers"]
+                restarts = task.spec.elasticity is Elasticity.RESTART
+                cooldown = LIMITS.restart_cooldown_s if restarts else LIMITS.resize_cooldown_s
                 before = self.resized.get(task.id, -1e9)
-                assert now - before >= cooldown - 1e-9, f"{task.id} resized at {before} and {now}"
+                if now - before < cooldown - 1e-9:
+                    assert not restarts, f"{task.id} restarted at {before} and {now}"
+                    assert workers < record.detail["before"], f"{task.id} grew at {before} and {now}"
+                    waits = any(other.state in WAITING for other in state.tasks.values())
+                    assert waits, f"{task.id} shrank at {before} and {now}, for nobody who waits"
                 self.resized[task.id] = now
-                assert record.detail["workers"] >= task.spec.min_workers
+                assert workers >= task.spec.min_workers
             if record.kind is RecordKind.TASK_ACCEPTED and record.task is not None:
                 spec = state.tasks[record.task].spec
                 assert spec.min_workers <= record.detail["workers"] <= spec.max_workers

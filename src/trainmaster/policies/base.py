@@ -117,8 +117,9 @@ class Claim:
 
     `workers`: what it has, 0 while it waits; `least` and `most`: its bounds, narrowed by its owner's quota,
     by what the nodes could ever hold and by an explicit resize; a rigid task has both equal. `movable`: it
-    may be given another number now (it can be resized, the last resize is settled and its cooldown over); a
-    waiting task always is. `resize_s`: seconds of training a resize would cost it. `known`: None unless the
+    may be given another number now: it can be resized, the last resize is settled and its cooldown over; or a
+    task waits for its minimum, and then a group in its cooldown has `most` equal to `workers`. A waiting task
+    always is. `resize_s`: seconds of training a resize would cost it. `known`: None unless the
     task was profiled beforehand.
     """
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.learned import NOTHING_LEARNED
+from trainmaster.domain.replacing import replacer
 from trainmaster.domain.task import Assignment, Elasticity, Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.policies.base import AllotmentView, Claim, Context
 from trainmaster.scheduler.attempts import stop_attempt
-from trainmaster.scheduler.elastic import grow, resizable, restart, shrink
+from trainmaster.scheduler.elastic import departing, grow, resizable, restart, shrink, shrinkable
 from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
+
+as_claim = replacer(Claim)
+renewed = replacer(AllotmentView)
 
 
 def allot(change: Change, room: Room, running: Counter[str]) -> None:
@@ -23,6 +27,10 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
     What it wants for the others stays in `state.targets`, until it is asked again. A task that is restarting
     for another count is shown with that count and cannot be moved: what was decided stands until it runs, or
     each of its steps (it ends, it waits, it starts) would look like news and call for further resizes.
+
+    Groups in their cooldown cannot be moved either, unless a task waits for its minimum and finds no room:
+    then the policy is asked again, and they may become smaller. They never grow before it is over, so between
+    two growths each resize but the first starts a task, and takes at least one worker of those there are.
     """
     state = change.state
     policy = state.policies.allotment
@@ -37,6 +45,12 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
     free = unassigned + _coming_free(change)
     view = AllotmentView(change.now, claims, free, room.views, change.salt())
     targets = dict(policy.allot(view))
+    starved = _starved(view, targets)
+    if starved and (yielding := _yielding(change, claims)):
+        view = renewed(view, claims=[yielding.get(claim.task.id, claim) for claim in claims])
+        again = policy.allot(view)
+        if any(again.get(claim.task.id, 0) >= claim.least for claim in starved):
+            claims, targets = list(view.claims), dict(again)
     for claim in claims:
         target = targets.get(claim.task.id, claim.workers)
         if claim.movable and (target or claim.task.pinned is not None):
@@ -171,6 +185,29 @@ def _cool_at(change: Change, task: Task) -> float:
     return at + (limits.restart_cooldown_s if _restarts(task) else limits.resize_cooldown_s)
 
 
+def _starved(view: AllotmentView, targets: Mapping[TaskId, int]) -> list[Claim]:
+    """Those that wait and for whose minimum the policy found no room, as opposed to letting them wait."""
+    waiting = [claim for claim in view.claims if not claim.workers]
+    short = [claim for claim in waiting if targets.get(claim.task.id, 0) < claim.least]
+    if not short:
+        return []
+    left = view.free
+    for claim in view.claims:
+        unused = claim.workers - targets.get(claim.task.id, claim.workers)
+        left += claim.task.spec.resources * unused
+    return [claim for claim in short if not (claim.task.spec.resources * claim.least).fits(left)]
+
+
+def _yielding(change: Change, claims: Sequence[Claim]) -> dict[TaskId, Claim]:
+    """Groups in their cooldown, or with workers on their way in, as claims that may become smaller."""
+    return {
+        claim.task.id: as_claim(claim, movable=True, least=least, most=claim.workers)
+        for claim in claims
+        if claim.workers and not claim.movable and shrinkable(claim.task)
+        if (least := claim.task.pinned or claim.task.spec.min_workers) < claim.workers
+    }
+
+
 def _between_attempts(change: Change) -> list[Task]:
     """Those that have ended, or were told to, so as to start again with another count."""
     state = change.state
@@ -189,9 +226,8 @@ def _coming_free(change: Change) -> Resources:
     state = change.state
     total = NOTHING
     for task in (*state.stopping.values(), *state.elastic.values()):
-        leaving = task.group.leaving if task.group is not None else frozenset()
-        for rank, run in state.runs[task.id].items():
-            if (run.stopping or rank in leaving) and run.live:
+        for run in state.runs[task.id].values():
+            if departing(task, run):
                 total += run.resources
     return total
 

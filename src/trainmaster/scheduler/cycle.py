@@ -15,6 +15,7 @@ from trainmaster.policies.admission import may_start
 from trainmaster.scheduler.allot import allot, grow_running, place, wanted_workers
 from trainmaster.scheduler.attempts import stop_attempt
 from trainmaster.scheduler.backfill import protection
+from trainmaster.scheduler.elastic import departing
 from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change, moved
@@ -134,7 +135,7 @@ def _preempt(change: Change, room: Room, task: Task) -> None:
         if any(run.node in able for run in state.runs[other.id].values()):
             _add_resources(freed, change, other, able, 1)
             victims.append(other)
-    if not _would_fit(room, task, freed, able):
+    if not victims or not _would_fit(room, task, freed, able):
         return
     for other in list(victims):  # the first taken may have become unnecessary by the later ones
         _add_resources(freed, change, other, able, -1)
@@ -150,10 +151,11 @@ def _preempt(change: Change, room: Room, task: Task) -> None:
 
 def _already_yielding(change: Change, able: set[NodeId]) -> dict[NodeId, Resources]:
     freed: dict[NodeId, Resources] = {}
-    for task_id in change.state.runs:
+    for task_id, runs in change.state.runs.items():
         other = change.state.tasks[task_id]
-        if other.intent is not Intent.NONE:
-            _add_resources(freed, change, other, able, 1)
+        for run in runs.values():
+            if departing(other, run) and run.node in able:
+                freed[run.node] = freed.get(run.node, NOTHING) + run.resources
     return freed
 
 
@@ -161,7 +163,7 @@ def _add_resources(
     freed: dict[NodeId, Resources], change: Change, task: Task, able: set[NodeId], sign: int
 ) -> None:
     for run in change.state.runs[task.id].values():
-        if run.live and run.node in able:
+        if run.live and run.node in able and not departing(task, run):
             freed[run.node] = freed.get(run.node, NOTHING) + run.resources * sign
 
 

@@ -47,6 +47,20 @@ def resizable(task: Task) -> bool:
     return task.spec.elasticity is Elasticity.RESTART or (task.group is not None and task.group.settled)
 
 
+def shrinkable(task: Task) -> bool:
+    """Can a group let workers go now? Also while some are on their way in: these go first."""
+    group = task.group
+    if group is None or task.intent is not Intent.NONE or task.spec.elasticity is not Elasticity.AUTO:
+        return False
+    return task.state in (TaskState.RUNNING, TaskState.RESIZING) and group.settled and not group.leaving
+
+
+def departing(task: Task, run: Run) -> bool:
+    """Is a live worker on its way out, so that what it holds will be free?"""
+    leaving = task.group.leaving if task.group is not None else frozenset()
+    return run.live and (run.stopping or run.id.rank in leaving)
+
+
 def grow(change: Change, task: Task, assignments: Sequence[Assignment], reason: str) -> None:
     """Start further workers of a group; the group takes them in when they are ready."""
     group = task.group

@@ -42,9 +42,9 @@ class Limits:
     port_count: int = 12_000
     allotment_period_s: float = 10.0  # how often the worker counts of elastic tasks are looked at again
     claims: int = 64  # waiting tasks an allotment policy is shown
-    resize_cooldown_s: float = (
-        2.0  # between two resizes of a group, each of which costs it 0.06 s of training
-    )
+    # Between two resizes of a group, each of which costs it 0.06 s of training; but who waits for its minimum
+    # is given it at any time.
+    resize_cooldown_s: float = 2.0
     restart_cooldown_s: float = 60.0  # between two resizes of a task that restarts for them
     group_pause_s: float = 0.3  # training a resize costs a group
     restart_pause_s: float = 10.0  # and a task that restarts for it, until it was measured

@@ -3,6 +3,7 @@ delays."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -305,7 +306,8 @@ class World:
     def _appoint(self, attempt: _Attempt, now: float) -> None:
         attempt.version += 1
         training = attempt.training
-        due = now + training.ahead() / training.rate()
+        # At least the next time there is: less ahead than the clock can tell would never be done.
+        due = max(now + training.ahead() / training.rate(), math.nextafter(now, math.inf))
         period = self._costs.report_s
         if period and now + period < due:
             due = now + period

@@ -20,7 +20,7 @@ from trainmaster.domain.ids import RunId, TaskId, UserName
 from trainmaster.domain.learned import Phase
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
-from trainmaster.domain.task import Elasticity
+from trainmaster.domain.task import Elasticity, Intent, Urgency
 from trainmaster.scheduler.explain import explain
 from trainmaster.scheduler.recall import recall
 from trainmaster.scheduler.state import State
@@ -109,6 +109,57 @@ def test_a_new_arrival_takes_workers_and_gives_them_back() -> None:
     assert world.task(first).state is TaskState.RUNNING
     world.end(first)
     assert world.final[first].state is TaskState.SUCCEEDED
+
+
+def test_who_waits_is_served_within_the_cooldown_of_others() -> None:
+    world = World({f"n{at}": 1 for at in range(3)}, allotment="fair")
+    first = training(world, high=3)
+    (second,) = world.submit(spec(min_workers=1, max_workers=3), after=100)
+    world.follow(first)
+    world.ready(second)
+    world.follow(second)
+    (third,) = world.submit(spec(), after=0.1)
+    assert members(world, first) == (0,), "it gave one up 0.1 s ago, and gives up another"
+    world.follow(first)
+    assert third in world.running()
+    world.end(second, after=100)
+    assert world.task(first).workers == 2
+    (fourth,) = world.submit(spec(), after=0.1)
+    assert world.stopped == [RunId(first, 1, 3)], "what was on its way in goes first"
+    world.obey_stops()
+    assert fourth in world.running()
+    assert world.task(first).state is TaskState.RUNNING
+    world.end(fourth, after=0.1)
+    assert world.task(first).workers == 1, "but it does not grow before its cooldown is over"
+    world.do(after=world.state.limits.resize_cooldown_s)
+    assert world.task(first).workers == 2
+
+
+def test_a_stream_of_short_tasks_resizes_a_group_twice_a_cooldown_at_most() -> None:
+    world = World({"n1": 1, "n2": 1}, allotment="fair")
+    group = training(world, high=2)
+    world.do(after=100)
+    resized = len(reasons(world, RecordKind.TASK_RESIZING))
+    began = world.now
+    for _ in range(40):
+        (short,) = world.submit(spec(), after=0.25)
+        world.follow(group)
+        world.obey_stops()
+        assert short in world.running()
+        world.end(short, after=0.05)
+        world.ready(group)
+        world.follow(group)
+    periods = (world.now - began) / world.state.limits.resize_cooldown_s
+    assert len(reasons(world, RecordKind.TASK_RESIZING)) - resized <= 2 * (periods + 1)
+
+
+def test_the_most_urgent_interrupts_nobody_where_a_group_gives_up_enough() -> None:
+    world = World({"n1": 3}, allotment="fair", preemption="newest_first")
+    group = training(world, high=3)
+    (urgent,) = world.submit(spec(urgency=Urgency.HIGHEST), after=100)
+    assert (members(world, group), world.task(group).intent) == ((0, 1), Intent.NONE)
+    world.follow(group)
+    assert urgent in world.running()
 
 
 def test_survivors_of_a_killed_worker_go_on_at_once_and_it_is_replaced() -> None:

@@ -52,6 +52,11 @@ def test_times_are_exact() -> None:
     assert report.worker_s == pytest.approx(4 * 10 + 4 * 5)
 
 
+def test_what_takes_less_time_than_the_clock_can_tell_ends_all_the_same() -> None:
+    report = Simulation(scenario([job(seconds=1e-12, at=1e6)])).run()
+    assert report.jct.count == 1
+
+
 def test_the_same_seed_gives_the_same_bytes() -> None:
     def once(seed: int) -> str:
         report = Simulation(scenario(synthetic(200, 5.0, Lengths(), seed, gpus=(1, 2, 4)))).run()
