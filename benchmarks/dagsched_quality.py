@@ -1,7 +1,8 @@
 """Quality of plans: the TDPATD paper's figures 7 to 13 on its grid, real graphs, the promises of ``auto``.
 
-Usage: python -m benchmarks.dagsched_quality [--out docs/results] [--data FOLDER] [--quick]
-Seeds are fixed. Makespans are multi-port, relative to the lower bound of the instance unless said otherwise.
+Usage: python -m benchmarks.dagsched_quality [--out docs/results] [--data FOLDER] [--quick] [--only 7,9,real]
+With ``--only`` (and ``--out``) the other parts are taken from the JSON that lies there. Seeds are fixed.
+Makespans are multi-port, relative to the lower bound of the instance unless said otherwise.
 The last line is one JSON object.
 """
 
@@ -61,8 +62,8 @@ def series(key: str, values: tuple[float, ...], make: Any) -> dict[str, Any]:
     return {"key": key, "rows": rows}
 
 
-def paper_figures(quick: bool) -> dict[str, Any]:
-    """Figures 7, 9, 10, 11 for both families of widths, one graph a point."""
+def paper_figures(quick: bool, wanted: set[str]) -> dict[str, Any]:
+    """Figures 7, 9, 10, 11 (those ``wanted``) for both families of widths, one graph a point."""
     names = PAPER + OURS + ("auto",)
     figures: dict[str, Any] = {}
     pick = (lambda values: values[:: max(1, len(values) // 2)]) if quick else (lambda values: values)
@@ -71,20 +72,19 @@ def paper_figures(quick: bool) -> dict[str, Any]:
         def graph(n: float, ccr: float, width: float = width) -> TaskGraph:
             return generate(int(n), width=width, ccr=ccr, seed=7)
 
-        figures[f"7 {family}"] = series(
-            "parts", pick(PARTS), lambda k, graph=graph: plan_all(graph(6000, 1), 8, PAPER + OURS, int(k))
-        )
-        figures[f"9 {family}"] = series(
-            "ccr", pick(CCR), lambda c, graph=graph: plan_all(graph(6000, c), 8, names, 600)
-        )
-        figures[f"10 {family}"] = series(
-            "processors",
-            pick(PROCESSORS),
-            lambda p, graph=graph: plan_all(graph(6000, 1), int(p), names, 600),
-        )
-        figures[f"11 {family}"] = series(
-            "tasks", pick(SIZES), lambda n, graph=graph: plan_all(graph(n, 1), 8, names, 600)
-        )
+        sweeps: dict[str, tuple[str, tuple[float, ...], Any]] = {
+            "7": ("parts", PARTS, lambda k, graph=graph: plan_all(graph(6000, 1), 8, PAPER + OURS, int(k))),
+            "9": ("ccr", CCR, lambda c, graph=graph: plan_all(graph(6000, c), 8, names, 600)),
+            "10": (
+                "processors",
+                PROCESSORS,
+                lambda p, graph=graph: plan_all(graph(6000, 1), int(p), names, 600),
+            ),
+            "11": ("tasks", SIZES, lambda n, graph=graph: plan_all(graph(n, 1), 8, names, 600)),
+        }
+        for number, (key, values, make) in sweeps.items():
+            if number in wanted:
+                figures[f"{number} {family}"] = series(key, pick(values), make)
     return figures
 
 
@@ -196,21 +196,35 @@ def against_exact(quick: bool) -> dict[str, Any]:
     }
 
 
+PARTS_OF_RUN = ("exact", "auto", "real", "7", "9", "10", "11", "12")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/dags"))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default=",".join(PARTS_OF_RUN), help="parts to run, separated by commas")
     given = parser.parse_args()
-    result: dict[str, Any] = {"exact": against_exact(given.quick), "auto": promises(given.quick)}
-    result["real"] = real_graphs(given.data) if given.data.is_dir() else "no sample graphs"
-    figures = paper_figures(given.quick)
-    figures["12"] = figure_12()
-    result["figures"] = figures
-    if given.out is not None:
+    wanted = set(given.only.split(","))
+    result: dict[str, Any] = {}
+    kept = given.out / "dagsched-quality.json" if given.out is not None else None
+    if kept is not None and wanted < set(PARTS_OF_RUN):
+        result = json.loads(kept.read_text())
+    if "exact" in wanted:
+        result["exact"] = against_exact(given.quick)
+    if "auto" in wanted:
+        result["auto"] = promises(given.quick)
+    if "real" in wanted:
+        result["real"] = real_graphs(given.data) if given.data.is_dir() else "no sample graphs"
+    figures = result.setdefault("figures", {})
+    figures.update(paper_figures(given.quick, wanted))
+    if "12" in wanted:
+        figures["12"] = figure_12()
+    if kept is not None:
         given.out.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(result, indent=1) + "\n")
         write_pages(result, given.out)
-        (given.out / "dagsched-quality.json").write_text(json.dumps(result, indent=1) + "\n")
     sys.stderr.write("\n")
     print(json.dumps(result))
 

@@ -331,18 +331,17 @@ def test_a_plan_is_made_of_known_durations_followed_and_held_against_what_became
     client.use_profile("planned")
     try:
         run = client.run_workflow(flow)
-        assert run.reason == "not planned: it is not known yet how long first, wide, last take"
-        assert client.wait_workflow_run(run.id, timeout=60).ok
+        assert run.reason == "planning" and run.begun_at is None
+        ended = client.wait_workflow_run(run.id, timeout=60)
+        assert ended.ok
+        assert ended.reason == "every stage is done" and not ended.planned  # durations were not known yet
+        assert client.run_workflow(flow).reason == "planning"
 
-        def planned_run() -> WorkflowRun | None:
-            """Until the planner has compiled, runs begin without a plan."""
-            run = client.run_workflow(flow)
-            if not run.planned:
-                client.wait_workflow_run(run.id, timeout=60)
-                assert "not made yet" in run.reason
-            return run if run.planned else None
+        def begun() -> WorkflowRun | None:
+            latest = next(client.workflow_runs("planned", limit=1))
+            return latest if latest.begun_at is not None else None
 
-        again = wait_until(planned_run, "the plan is made", 240)
+        again = wait_until(begun, "the plan is made", 240)
         assert again.reason == "planned by heft"
         assert again.forecast_s is not None and again.forecast_s >= 0.199  # a sum
         ended = client.wait_workflow_run(again.id, timeout=60)

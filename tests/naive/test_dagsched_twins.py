@@ -22,7 +22,7 @@ from trainmaster.dagsched.kernels.duplicate import duplicate_in_order
 from trainmaster.dagsched.kernels.earliest import earliest_task_first
 from trainmaster.dagsched.kernels.inorder import schedule_in_order
 from trainmaster.dagsched.kernels.ports import free_ports
-from trainmaster.dagsched.kernels.prune import copies_by_task, superfluous_copies
+from trainmaster.dagsched.kernels.prune import superfluous_copies
 from trainmaster.dagsched.kernels.readyscan import schedule_ready
 from trainmaster.dagsched.kernels.simulate import simulate_lists
 from trainmaster.dagsched.kernels.sorting import rising
@@ -230,15 +230,12 @@ def test_pruning(rule):
         if ran < task.size:
             continue
         processor = np.array([q for q, tasks in enumerate(lists) for _ in tasks], np.int32)
-        ptr, by_task = copies_by_task(graph.n, task)
         copies = list(zip(task.tolist(), processor.tolist(), start.tolist(), finish.tolist(), strict=True))
         if rule == "superfluous":
-            got = superfluous_copies(graph.arrays, task, processor, start, finish, ptr, by_task)
+            got = superfluous_copies(graph.arrays, task, processor, start, finish)
             wanted = naive.superfluous(edges, copies)
         else:
-            got = late_copies(
-                graph.arrays, task, processor, start, finish, ptr, by_task, rule == "first_child"
-            )
+            got = late_copies(graph.arrays, task, processor, start, finish, rule == "first_child")
             wanted = naive.late(edges, copies, rule == "first_child")
         assert set(np.flatnonzero(got).tolist()) == wanted
         found += len(wanted)

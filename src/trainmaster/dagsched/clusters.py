@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trainmaster.dagsched.dagp import partition
+from trainmaster.dagsched.dagp import parts_of_tasks
 from trainmaster.dagsched.graph import TaskGraph
 from trainmaster.dagsched.problem import Problem
 
@@ -22,7 +22,7 @@ def parts_of(problem: Problem, parts: int | None) -> Any:
     """
     if parts is None:
         parts = min(problem.n, max(problem.p, min(problem.n // TASKS_PER_PART, MOST_PARTS)))
-    return partition(problem.graph, parts, work=problem.mean_times).part
+    return parts_of_tasks(problem.graph, parts, work=problem.mean_times)
 
 
 def quotient(graph: TaskGraph, part: Any, *, combine: str = "max") -> TaskGraph:
@@ -35,11 +35,10 @@ def quotient(graph: TaskGraph, part: Any, *, combine: str = "max") -> TaskGraph:
     source, target, cost = graph.edges()
     crossing = part[source] != part[target]
     key = part[source[crossing]] * parts + part[target[crossing]]
-    keys, inverse = np.unique(key, return_inverse=True)
-    costs = np.zeros(keys.size)
-    if combine == "max":
-        np.maximum.at(costs, inverse, cost[crossing])
-    else:
-        np.add.at(costs, inverse, cost[crossing])
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    keys = key[first]
+    costs = (np.maximum if combine == "max" else np.add).reduceat(cost[crossing][order], first)
     work = np.bincount(part, weights=graph.work, minlength=parts)
     return TaskGraph.from_arrays(work, keys // parts, keys % parts, costs)

@@ -94,21 +94,3 @@ class Plan:
             f"Plan({self.algorithm}, n={self.graph.n}, processors={self.processors}, "
             f"makespan={self.makespan:g}, gap={self.gap:.2%}, copies={self.copies}, ports={self.ports})"
         )
-
-
-def placements_of(
-    task: npt.NDArray[Any],
-    processor: npt.NDArray[Any],
-    start: npt.NDArray[Any],
-    finish: npt.NDArray[Any],
-    position: npt.NDArray[Any],
-) -> npt.NDArray[Any]:
-    """Four columns as a placement array in the order ``Plan`` promises.
-
-    Ties of start on one processor: the earlier finish first (a task of no length before the one that
-    begins at the same time), then ``position``, each copy's place in a topological order: of several tasks of
-    no length at one moment, a parent must come before its child.
-    """
-    rows = np.empty(task.size, PLACEMENT)
-    rows["task"], rows["processor"], rows["start"], rows["finish"] = task, processor, start, finish
-    return rows[np.lexsort((position, finish, start, processor))]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from trainmaster.dagsched.graph import TaskGraph
 from trainmaster.dagsched.kernels.arrays import Arrays
 from trainmaster.dagsched.machine import Machine
-from trainmaster.dagsched.plan import TRANSFER, Ports, placements_of
+from trainmaster.dagsched.plan import PLACEMENT, TRANSFER, Ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,50 @@ class Draft:
 
     def placements(self, problem: Problem) -> npt.NDArray[Any]:
         """The copies as a plan's placement array."""
-        position = np.empty(problem.n, np.int64)
-        position[problem.g.topo] = np.arange(problem.n)
-        return placements_of(self.task, self.processor, self.start, self.finish, position[self.task])
+        rows = np.empty(self.task.size, PLACEMENT)
+        rows["task"], rows["processor"], rows["start"], rows["finish"] = (
+            self.task,
+            self.processor,
+            self.start,
+            self.finish,
+        )
+        return rows[self._order(problem)]
 
     def lists(self, problem: Problem) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         """Per-processor orders: pointers (p+1) and tasks, as ``simulate`` takes them."""
-        rows = self.placements(problem)
         ptr = np.zeros(problem.p + 1, np.int64)
-        np.cumsum(np.bincount(rows["processor"], minlength=problem.p), out=ptr[1:])
-        return ptr, np.ascontiguousarray(rows["task"])
+        np.cumsum(np.bincount(self.processor, minlength=problem.p), out=ptr[1:])
+        return ptr, self.task[self._order(problem)]
+
+    def without(self, gone: npt.NDArray[np.bool_]) -> Draft:
+        """The other copies, where they were; transfers are left out."""
+        left = ~gone
+        return Draft(
+            self.task[left], self.processor[left], self.start[left], self.finish[left], report=self.report
+        )
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the copies stand by processor and then by start, no two starts on a processor alike.
+
+        So simulations leave them, but for tasks of no length.
+        """
+        same = self.processor[1:] == self.processor[:-1]
+        later = self.start[1:] > self.start[:-1]
+        return bool(np.all((self.processor[1:] > self.processor[:-1]) | (same & later)))
+
+    def _order(self, problem: Problem) -> Any:
+        """The index that brings the copies into the order ``Plan`` promises.
+
+        Ties of start on one processor: the earlier finish first (a task of no length before the one that
+        begins at the same time), then the place in a topological order: of several tasks of no length at
+        one moment, a parent must come before its child.
+        """
+        if self.in_order:
+            return slice(None)
+        position = np.empty(problem.n, np.int64)
+        position[problem.g.topo] = np.arange(problem.n)
+        return np.lexsort((position[self.task], self.finish, self.start, self.processor))
 
 
 def one_copy_each(

@@ -19,12 +19,15 @@ from trainmaster.dagsched.kernels.clusters import (
     earliest_completions,
 )
 from trainmaster.dagsched.kernels.insertion import insert_producers
+from trainmaster.dagsched.kernels.merging import merge_lists
 from trainmaster.dagsched.kernels.ports import free_ports
 from trainmaster.dagsched.kernels.ranks import b_levels, descending
 from trainmaster.dagsched.kernels.simulate import simulate_lists
 from trainmaster.dagsched.problem import Draft, Problem
 from trainmaster.dagsched.simulation import simulate
 
+# Sums in another order may differ by rounding; a judgement that gives up this far above the best keeps ties.
+SLACK = 1 + 1e-9
 LEFTOVERS = {"start": BY_START, "rct": BY_COMPLETION, "load": BY_LOAD}
 
 
@@ -85,8 +88,7 @@ class Lists:
     def judge(self, member: Any) -> float:
         """The makespan of the lists, or inf once it is clear that it exceeds the best so far."""
         problem = self.problem
-        # Sums in another order may differ by rounding; the slack keeps ties.
-        limit = self.makespan * (1 + 1e-9)
+        limit = self.makespan * SLACK
         ports = free_ports(problem.p, problem.single)
         ptr, task = self.lists(member)
         _, finish, _, ran, _, _ = simulate_lists(
@@ -131,21 +133,13 @@ class Lists:
 
     def merge(self) -> None:
         """Move a whole list onto another processor wherever the makespan does not rise; O(p²) simulations."""
-        p = self.member.shape[0]
+        problem = self.problem
         by_load = np.argsort(self.member.sum(axis=1), kind="stable")
-        for q in by_load:
-            if not self.member[q].any():
-                continue
-            for r in range(p):
-                if r == q or not self.member[r].any():
-                    continue
-                changed = self.member.copy()
-                changed[r] |= changed[q]
-                changed[q] = False
-                makespan = self.judge(changed)
-                if makespan <= self.makespan:
-                    self.member, self.makespan = changed, makespan
-                    break
+        ports = free_ports(problem.p, problem.single)
+        self.makespan = merge_lists(
+            problem.g, problem.times, self.order, self.member, by_load, ports, self.earliest, self.tail,
+            self.makespan, SLACK,
+        )  # fmt: skip
 
     def insert(self) -> None:
         """Copy remote producers into the idle time of their consumers; kept if the makespan falls."""

@@ -1,5 +1,5 @@
 """An acyclic multilevel partitioner in the manner of dagP."""
 
-from trainmaster.dagsched.dagp.recursive import Partition, partition
+from trainmaster.dagsched.dagp.recursive import Partition, partition, parts_of_tasks
 
-__all__ = ["Partition", "partition"]
+__all__ = ["Partition", "partition", "parts_of_tasks"]

@@ -25,28 +25,37 @@ def _pulls(succ_ptr, succ, succ_cost):
     for u in range(n):
         pull[u] = 0.0
     for u in range(n):
+        mine = pull[u]
         for e in range(succ_ptr[u], succ_ptr[u + 1]):
-            pull[u] += succ_cost[e]
+            mine += succ_cost[e]
             pull[succ[e]] -= succ_cost[e]
+        pull[u] = mine
     return pull
 
 
 @inner
-def _first_side(g, weight, pull, goal, kind):
+def _first_side(g, weight, pull, goal, kind, moves):
     """A first bisection: grown greedily from the entries (side 0) or from the exits (side 1), or the first
     tasks of the topological order.
 
     Growing always takes the free task that lowers the cut most, until side 0 holds ``goal`` (side 1 the
-    rest).
+    rest). ``moves`` lends its arrays.
     """
     n = weight.size
     side = np.empty(n, np.int8)
+    load = 0.0
+    if kind == FIRST_IN_ORDER:
+        for k in range(n):
+            u = g.topo[k]
+            side[u] = 1
+            if load < goal:
+                side[u] = 0
+                load += weight[u]
+        return side
     ptr, out, back_ptr = g.succ_ptr, g.succ, g.pred_ptr
     if kind == GROWN_BACKWARD:
         ptr, out, back_ptr = g.pred_ptr, g.pred, g.succ_ptr
-    waiting = np.empty(n, np.int64)
-    priority = np.empty(n)
-    heap = np.empty(n, np.int32)
+    waiting, priority, heap = moves.held, moves.gain, moves.heap
     size = whole(0)
     rest = 0.0
     for u in range(n):
@@ -56,14 +65,6 @@ def _first_side(g, weight, pull, goal, kind):
         rest += weight[u]
     if kind == GROWN_BACKWARD:
         goal = rest - goal
-    load = 0.0
-    if kind == FIRST_IN_ORDER:
-        for k in range(n):
-            if load >= goal:
-                break
-            side[g.topo[k]] = 0
-            load += weight[g.topo[k]]
-        return side
     for u in range(n):
         if waiting[u] == 0:
             size = heap_push(heap, size, priority, u)
@@ -105,7 +106,7 @@ def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, depth):
     best_cut = np.inf
     for kind in range(kinds):
         if kinds > 1:
-            side = _first_side(g, weight, pull, goal, kind)
+            side = _first_side(g, weight, pull, goal, kind, moves)
         balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves)
         refine(g, weight, count, pull, side, low, high, fewest0, fewest1, moves)
         if kinds > 1:

@@ -148,20 +148,9 @@ def recursive_bisection(g, weight, parts, imbalance):
 
 
 def partition(graph: TaskGraph, parts: int, *, imbalance: float = IMBALANCE, work: Any = None) -> Partition:
-    """Divide the tasks into exactly ``parts`` acyclic parts of about equal work and little cut cost.
-
-    ``parts``: 1 to n. ``imbalance`` ≥ 1: how much heavier than its share a side of a bisection may be,
-    where the tasks allow it. ``work``: other weights than the graph's, (n,). Deterministic. Raises
-    ``OptionError``.
-    """
-    if not 1 <= parts <= graph.n:
-        raise OptionError("parts", parts, f"must lie between 1 and the number of tasks, {graph.n}")
-    if not 1.0 <= imbalance <= 10.0:
-        raise OptionError("imbalance", imbalance, "must lie between 1 and 10")
-    weight = graph.work if work is None else np.ascontiguousarray(work, dtype=np.float64)
-    balanced = weight if weight.sum() > 0 else np.ones(graph.n)
-    part = recursive_bisection(graph.arrays, balanced, int(parts), float(imbalance))
-    loads = np.bincount(part, weights=weight, minlength=parts)
+    """``parts_of_tasks`` with the figures that judge it."""
+    part = parts_of_tasks(graph, parts, imbalance=imbalance, work=work)
+    loads = np.bincount(part, weights=graph.work if work is None else work, minlength=parts)
     source, target, cost = graph.edges()
     mean = loads.mean()
     return Partition(
@@ -170,3 +159,22 @@ def partition(graph: TaskGraph, parts: int, *, imbalance: float = IMBALANCE, wor
         float(cost[part[source] != part[target]].sum()),
         float(loads.max() / mean) if mean else 1.0,
     )
+
+
+def parts_of_tasks(
+    graph: TaskGraph, parts: int, *, imbalance: float = IMBALANCE, work: Any = None
+) -> npt.NDArray[np.int64]:
+    """Divide the tasks into exactly ``parts`` acyclic parts of about equal work and little cut cost.
+
+    ``parts``: 1 to n. ``imbalance`` ≥ 1: how much heavier than its share a side of a bisection may be,
+    where the tasks allow it. ``work``: other weights than the graph's, (n,). Deterministic. Returns the part
+    of every task (n,). Raises ``OptionError``.
+    """
+    if not 1 <= parts <= graph.n:
+        raise OptionError("parts", parts, f"must lie between 1 and the number of tasks, {graph.n}")
+    if not 1.0 <= imbalance <= 10.0:
+        raise OptionError("imbalance", imbalance, "must lie between 1 and 10")
+    weight = graph.work if work is None else np.ascontiguousarray(work, dtype=np.float64)
+    balanced = weight if weight.sum() > 0 else np.ones(graph.n)
+    part: npt.NDArray[np.int64] = recursive_bisection(graph.arrays, balanced, int(parts), float(imbalance))
+    return part

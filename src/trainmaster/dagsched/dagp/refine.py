@@ -21,20 +21,27 @@ PASSES = 8
 
 
 class Moves(NamedTuple):
-    """State of a pass, (n,) each: ``held``, the neighbours that keep a task on its side (children on 0,
-    parents on 1); ``gain``, by how much the cut falls if it crosses; ``pushed``, whether it has been on the
-    ``heap`` of free tasks."""
+    """State of the passes, (n,) each: ``held``, the neighbours that keep a task on its side (children on 0,
+    parents on 1), true to ``side`` from ``balance`` on; ``gain``, by how much the cut falls if it crosses;
+    ``pushed``, whether it has been on the ``heap`` of free tasks; ``trail``, the tasks that crossed."""
 
     held: Any
     gain: Any
     pushed: Any
     heap: Any
+    trail: Any
 
 
 @inner
 def room_for_moves(n):
     """Uninitialised state for n tasks."""
-    return Moves(np.empty(n, np.int64), np.empty(n), np.empty(n, np.bool_), np.empty(n, np.int32))
+    return Moves(
+        np.empty(n, np.int64),
+        np.empty(n),
+        np.empty(n, np.bool_),
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+    )
 
 
 @inner
@@ -42,28 +49,37 @@ def cut_cost(succ_ptr, succ, succ_cost, side):
     """Total cost of edges from side 0 to side 1."""
     cut = 0.0
     for u in range(side.size):
-        for e in range(succ_ptr[u], succ_ptr[u + 1]):
-            if side[u] == 0 and side[succ[e]] == 1:
-                cut += succ_cost[e]
+        if side[u] == 0:
+            for e in range(succ_ptr[u], succ_ptr[u + 1]):
+                if side[succ[e]] == 1:
+                    cut += succ_cost[e]
     return cut
 
 
 @inner
-def _begin(g, pull, side, leave, moves):
-    """Start a pass over the tasks of side ``leave`` (of both, if it is −1). Returns the size of the heap."""
-    succ_ptr, succ = g.succ_ptr, g.succ
-    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
-    n = side.size
-    for u in range(n):
+def _count_held(succ_ptr, succ, side, held):
+    """Count what keeps every task on its side."""
+    for u in range(side.size):
         held[u] = 0
-        gain[u] = pull[u] if side[u] == 0 else -pull[u]
-    for u in range(n):
-        for e in range(succ_ptr[u], succ_ptr[u + 1]):
-            v = succ[e]
-            if side[u] == side[v]:
-                held[u if side[u] == 0 else v] += 1
+    for u in range(side.size):
+        if side[u] == 0:
+            children = 0
+            for e in range(succ_ptr[u], succ_ptr[u + 1]):
+                if side[succ[e]] == 0:
+                    children += 1
+            held[u] = children
+        else:
+            # All children of a task on side 1 are there too.
+            for e in range(succ_ptr[u], succ_ptr[u + 1]):
+                held[succ[e]] += 1
+
+
+@inner
+def _push_free(pull, side, leave, held, gain, pushed, heap):
+    """Start a pass over the tasks of side ``leave`` (of both, if it is −1). Returns the size of the heap."""
     size = whole(0)
-    for u in range(n):
+    for u in range(side.size):
+        gain[u] = pull[u] if side[u] == 0 else -pull[u]
         pushed[u] = held[u] == 0
         if pushed[u] and (leave < 0 or side[u] == leave):
             size = heap_push(heap, size, gain, u)
@@ -71,18 +87,23 @@ def _begin(g, pull, side, leave, moves):
 
 
 @inner
-def _cross(g, side, u, moves, size):
-    """Move a free task to the other side and push what it was the last to keep. Returns the heap's size."""
-    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
-    near_ptr, near, far_ptr, far = g.pred_ptr, g.pred, g.succ_ptr, g.succ
-    if side[u] == 1:
-        near_ptr, near, far_ptr, far = far_ptr, far, near_ptr, near
+def _cross(succ_ptr, succ, pred_ptr, pred, side, u, held, gain, pushed, heap, size):
+    """Move a free task to the other side and push what it was the last to keep. Returns the heap's size.
+
+    Takes single arrays: handing over tuples of them costs more than the move.
+    """
+    # Leaving side 0 it frees its parents and holds its children, leaving side 1 the other way round.
+    step = whole(1 - 2 * side[u])
     side[u] = 1 - side[u]
-    for e in range(far_ptr[u], far_ptr[u + 1]):
-        held[far[e]] += 1
-    for e in range(near_ptr[u], near_ptr[u + 1]):
-        v = whole(near[e])
-        held[v] -= 1
+    for e in range(succ_ptr[u], succ_ptr[u + 1]):
+        v = whole(succ[e])
+        held[v] += step
+        if held[v] == 0 and not pushed[v]:
+            pushed[v] = True
+            size = heap_push(heap, size, gain, v)
+    for e in range(pred_ptr[u], pred_ptr[u + 1]):
+        v = whole(pred[e])
+        held[v] -= step
         if held[v] == 0 and not pushed[v]:
             pushed[v] = True
             size = heap_push(heap, size, gain, v)
@@ -109,8 +130,11 @@ def balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
     """Cross free tasks of best gain until side 0 weighs low … high and the sides hold enough tasks.
 
     Counts win over weights. At the finest graph both counts can always be met: a side always has a free
-    task. Every task crosses at most once, so the loop ends.
+    task. Every task crosses at most once, so the loop ends. Sets up ``moves.held``.
     """
+    succ_ptr, succ, pred_ptr, pred = g.succ_ptr, g.succ, g.pred_ptr, g.pred
+    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
+    _count_held(succ_ptr, succ, side, held)
     load, have0, have1 = _loads(weight, count, side)
     leave = whole(-1)
     here, there, fewest_here, fewest_there = have1, have0, fewest1, fewest0
@@ -121,13 +145,13 @@ def balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
         here, there, fewest_here, fewest_there = have0, have1, fewest0, fewest1
     if leave < 0:
         return
-    size = _begin(g, pull, side, leave, moves)
+    size = _push_free(pull, side, leave, held, gain, pushed, heap)
     while size > 0:
         missing = there < fewest_there
         over = load - high if leave == 0 else low - load
         if not missing and (over <= 0.0 or here <= fewest_here):
             break
-        u, size = heap_pop(moves.heap, size, moves.gain)
+        u, size = heap_pop(heap, size, gain)
         after = load - weight[u] if leave == 0 else load + weight[u]
         past = low - after if leave == 0 else after - high
         # Past the window on the other side by more than now: leave it.
@@ -136,7 +160,7 @@ def balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
         here -= count[u]
         there += count[u]
         load = after
-        size = _cross(g, side, u, moves, size)
+        size = _cross(succ_ptr, succ, pred_ptr, pred, side, u, held, gain, pushed, heap, size)
 
 
 @inner
@@ -144,22 +168,25 @@ def refine(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
     """Passes of single moves, best gain first, each task at most once a pass; keep the best prefix.
 
     A move must leave side 0 within low … high, or closer to it than before, and both sides enough tasks.
-    At most eight passes; a pass gives up after 64 + n/8 moves without a new best. Ties: lower task.
+    At most eight passes; a pass gives up after 64 + n/8 moves without a new best. Ties: lower task. Takes
+    ``moves.held`` as ``balance`` leaves it.
     """
+    succ_ptr, succ, pred_ptr, pred = g.succ_ptr, g.succ, g.pred_ptr, g.pred
+    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
+    trail = moves.trail
     n = side.size
-    trail = np.empty(n, np.int32)
     for _ in range(PASSES):
         load, have0, have1 = _loads(weight, count, side)
-        size = _begin(g, pull, side, whole(-1), moves)
+        size = _push_free(pull, side, whole(-1), held, gain, pushed, heap)
         total = 0.0
         best = 0.0
         made = 0
         kept = 0
         while size > 0 and made - kept < 64 + n // 8:
-            u, size = heap_pop(moves.heap, size, moves.gain)
-            if moves.held[u] != 0:
+            u, size = heap_pop(heap, size, gain)
+            if held[u] != 0:
                 # Locked in again since it was pushed; it comes back when it is free.
-                moves.pushed[u] = False
+                pushed[u] = False
                 continue
             if side[u] == 0:
                 step = -count[u]
@@ -176,14 +203,19 @@ def refine(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
             have0 += step
             have1 -= step
             load = after
-            total += moves.gain[u]
-            size = _cross(g, side, u, moves, size)
+            total += gain[u]
+            size = _cross(succ_ptr, succ, pred_ptr, pred, side, u, held, gain, pushed, heap, size)
             trail[made] = u
             made += 1
             if total > best + 1e-12 * abs(best):
                 best = total
                 kept = made
-        for k in range(kept, made):
-            side[trail[k]] = 1 - side[trail[k]]
         if best <= 0.0:
+            for k in range(made):
+                side[trail[k]] = 1 - side[trail[k]]
             break
+        # Back to the best prefix, last move first, so that each task is free when it returns. What is pushed
+        # on the way falls with the heap.
+        for k in range(made - 1, kept - 1, -1):
+            u = whole(trail[k])
+            size = _cross(succ_ptr, succ, pred_ptr, pred, side, u, held, gain, pushed, heap, size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.kernels.prune import copies_by_task, superfluous_copies
+from trainmaster.dagsched.kernels.prune import superfluous_copies
 from trainmaster.dagsched.problem import Draft, Problem
 from trainmaster.dagsched.simulation import simulate
 
@@ -17,22 +17,16 @@ def tighten(problem: Problem, draft: Draft) -> Draft:
     Multi-port the makespan never rises: dropping keeps every start and the simulation only brings starts
     forward. Under single ports the result is what the ports make of the pruned lists.
     """
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         if draft.task.size > problem.n:
-            ptr, by_task = copies_by_task(problem.n, draft.task)
-            gone = superfluous_copies(
-                problem.g, draft.task, draft.processor, draft.start, draft.finish, ptr, by_task
-            )
+            gone = superfluous_copies(problem.g, draft.task, draft.processor, draft.start, draft.finish)
         else:
             gone = np.zeros(draft.task.size, np.bool_)
-        kept = Draft(
-            draft.task[~gone],
-            draft.processor[~gone],
-            draft.start[~gone],
-            draft.finish[~gone],
-            report=draft.report,
-        )
-        draft = simulate(problem, *kept.lists(problem), **draft.report)
-        if not gone.any():
+        settled = not gone.any()
+        if settled and turn > 0 and draft.in_order:
+            # The same lists would run once more.
+            break
+        draft = simulate(problem, *draft.without(gone).lists(problem), **draft.report)
+        if settled:
             break
     return draft

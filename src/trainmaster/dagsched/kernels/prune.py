@@ -5,31 +5,53 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import inner, kernel
 from trainmaster.dagsched.kernels.sorting import rising
 
 
+@inner
+def copies_by_task(n, task):
+    """Pointers (n+1,) and copy numbers (copies,) grouped by task, in order of number, by counting."""
+    ptr = np.empty(n + 1, np.int64)
+    for v in range(n + 1):
+        ptr[v] = 0
+    for k in range(task.size):
+        ptr[task[k] + 1] += 1
+    for v in range(n):
+        ptr[v + 1] += ptr[v]
+    by_task = np.empty(task.size, np.int64)
+    for k in range(task.size):
+        at = ptr[task[k]]
+        by_task[at] = k
+        ptr[task[k]] = at + 1
+    # Filling has moved every pointer on to where the next task's copies begin.
+    for v in range(n, 0, -1):
+        ptr[v] = ptr[v - 1]
+    ptr[0] = 0
+    return ptr, by_task
+
+
 @kernel
-def superfluous_copies(g, task, processor, start, finish, ptr_task, by_task):
+def superfluous_copies(g, task, processor, start, finish):
     """Which copies may go while every remaining copy keeps its start (multi-port).
 
-    ``ptr_task`` (n+1,), ``by_task`` (copies,): the copies of each task. Copies are tried by falling start,
-    ties by number, so consumers go before producers; one goes if its task keeps another copy and every
-    kept copy of a child still has its data in time. Returns a boolean array ``gone``. O(Σ edges · copies²).
+    Copies are tried by falling start, ties by number, so consumers go before producers; one goes if its
+    task keeps another copy and every kept copy of a child still has its data in time. Returns a boolean
+    array ``gone``. O(Σ edges · copies²).
     """
     total = task.size
+    n = g.topo.size
+    ptr_task, by_task = copies_by_task(n, task)
     succ_ptr, succ, succ_cost = g.succ_ptr, g.succ, g.succ_cost
     gone = np.empty(total, np.bool_)
     key = np.empty(total)
     for k in range(total):
         gone[k] = False
         key[k] = -start[k]
-    left = np.empty(ptr_task.size - 1, np.int64)
-    for v in range(left.size):
+    left = np.empty(n, np.int64)
+    for v in range(n):
         left[v] = ptr_task[v + 1] - ptr_task[v]
     order = rising(key)
     for position in range(total):
@@ -64,10 +86,3 @@ def superfluous_copies(g, task, processor, start, finish, ptr_task, by_task):
             gone[k] = True
             left[u] -= 1
     return gone
-
-
-def copies_by_task(n: int, task: Any) -> tuple[Any, Any]:
-    """Pointers (n+1,) and copy numbers (copies,) grouped by task, in order of number."""
-    ptr = np.zeros(n + 1, np.int64)
-    np.cumsum(np.bincount(task, minlength=n), out=ptr[1:])
-    return ptr, np.argsort(task, kind="stable")

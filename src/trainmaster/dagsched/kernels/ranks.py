@@ -80,17 +80,20 @@ def descending(g: Arrays, level: Any) -> Any:
 def heap_push(heap, size, priority, v):
     """Push ``v`` on a binary heap of tasks, highest priority first, ties to the lower number.
 
-    ``v`` is an int64: another type would compile this once more.
+    ``v`` is an int64: another type would compile this once more. The loops of both heap functions have one
+    way out: with a second one numba counts references to the arrays at every call, here and in the callers.
     """
+    hole = size
     k = size
     while k > 0:
-        up = (k - 1) >> 1
-        u = heap[up]
+        k = (k - 1) >> 1
+        u = heap[k]
         if priority[u] > priority[v] or (priority[u] == priority[v] and u < v):
-            break
-        heap[k] = u
-        k = up
-    heap[k] = v
+            k = whole(0)
+        else:
+            heap[hole] = u
+            hole = k
+    heap[hole] = v
     return size + 1
 
 
@@ -100,11 +103,9 @@ def heap_pop(heap, size, priority):
     top = whole(heap[0])
     size -= 1
     v = heap[size]
-    k = whole(0)
-    while True:
-        child = 2 * k + 1
-        if child >= size:
-            break
+    hole = whole(0)
+    child = whole(1)
+    while child < size:
         u = heap[child]
         if child + 1 < size:
             w = heap[child + 1]
@@ -112,10 +113,12 @@ def heap_pop(heap, size, priority):
                 u = w
                 child += 1
         if priority[v] > priority[u] or (priority[v] == priority[u] and v < u):
-            break
-        heap[k] = u
-        k = child
-    heap[k] = v
+            child = size
+        else:
+            heap[hole] = u
+            hole = child
+            child = 2 * hole + 1
+    heap[hole] = v
     return top, size
 
 

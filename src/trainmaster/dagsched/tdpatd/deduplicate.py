@@ -17,15 +17,19 @@ RULES = ("every_consumer", "first_child")
 
 
 @kernel
-def late_copies(g, task, processor, start, finish, ptr_task, by_task, first_only):
+def late_copies(g, task, processor, start, finish, first_only):
     """Which copies (i, q) end later than the data of the first finished copy of i would reach q.
 
     rct(i, q) > rct(i, p) + c(i, child), p the processor that completes i first (ties: the first in the
     list): for every child of i with a copy on q, or with ``first_only`` for the one that starts first there.
     A copy with no child on q goes if it ends later than the first. Returns a boolean array.
     """
-    gone = np.zeros(task.size, np.bool_)
-    for i in range(ptr_task.size - 1):
+    n = g.topo.size
+    ptr_task, by_task = copies_by_task(n, task)
+    gone = np.empty(task.size, np.bool_)
+    for k in range(task.size):
+        gone[k] = False
+    for i in range(n):
         if ptr_task[i + 1] - ptr_task[i] < 2:
             continue
         best = by_task[ptr_task[i]]
@@ -37,6 +41,9 @@ def late_copies(g, task, processor, start, finish, ptr_task, by_task, first_only
             if k == best:
                 continue
             late = finish[k] > finish[best]
+            if not late:
+                # Then it is not later than the first with a transfer added either.
+                continue
             earliest = np.inf
             for e in range(g.succ_ptr[i], g.succ_ptr[i + 1]):
                 v = g.succ[e]
@@ -51,6 +58,9 @@ def late_copies(g, task, processor, start, finish, ptr_task, by_task, first_only
                             late = holds
                     elif not holds:
                         late = False
+                        break
+                if not late and not first_only:
+                    break
             gone[k] = late
     return gone
 
@@ -68,22 +78,13 @@ def deduplicate(problem: Problem, draft: Draft, *, rule: str = "every_consumer")
     rounds = 0
     deleted = 0
     while draft.task.size > problem.n:
-        ptr, by_task = copies_by_task(problem.n, draft.task)
         gone = late_copies(
-            problem.g,
-            draft.task,
-            draft.processor,
-            draft.start,
-            draft.finish,
-            ptr,
-            by_task,
-            rule == "first_child",
+            problem.g, draft.task, draft.processor, draft.start, draft.finish, rule == "first_child"
         )
         if not gone.any():
             break
         rounds += 1
         deleted += int(gone.sum())
-        kept = Draft(draft.task[~gone], draft.processor[~gone], draft.start[~gone], draft.finish[~gone])
-        draft = simulate(problem, *kept.lists(problem), **draft.report)
+        draft = simulate(problem, *draft.without(gone).lists(problem), **draft.report)
     draft.report.update(deleted_copies=deleted, rounds=rounds)
     return draft
