@@ -154,7 +154,9 @@ def measure(
         service.start()
         try:
             bench = Bench(service, folder, quotas)
-            bench.play("elastic", [(0.0, 1), (0.0, 1)])  # the interpreters become warm
+            bench.play("elastic", [(0.0, 1)])  # the interpreters become warm
+            warm = (folder / "data").glob
+            wait_until(lambda: any(warm("forkserver-python-*.sock")), "they are warm", 120, 0.1)
             if alone:
                 for workers in range(1, NODES + 1):
                     played = [bench.play(f"fixed_{workers}", [(0.0, hidden)])[0] for hidden in EPOCHS]
