@@ -12,6 +12,7 @@ from trainmaster.domain.firing import Firing, FiringOutcome
 from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId
+from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
 from trainmaster.domain.task import Task, TaskSpec
 from trainmaster.domain.units import Resources
@@ -60,8 +61,12 @@ class World:
         self.history += outcome.records
         for key, firing in outcome.firings.items():
             before = self.firings.get(key)
-            decided = before is None or before.outcome is FiringOutcome.WAITING or before.task == firing.task
-            assert decided, f"decided on twice: {before}, {firing}"
+            undecided = before is None or before.outcome is FiringOutcome.WAITING
+            same = before is not None and (before.task, before.run) == (firing.task, firing.run)
+            # What was claimed ahead and taken back for a changed trigger is decided on anew.
+            task = None if before is None or before.task is None else self._latest(before.task, outcome)
+            back = task is not None and task.state is TaskState.CANCELLED and task.first_started_at is None
+            assert undecided or same or back, f"decided on twice: {before}, {firing}"
             self.firings[key] = firing
         for task in outcome.tasks.values():
             if task.ended:
@@ -83,6 +88,9 @@ class World:
                 self.held.pop(command.run, None)
                 self.forgotten.append(command.run)
         return outcome
+
+    def _latest(self, task: TaskId, outcome: Outcome) -> Task | None:
+        return outcome.tasks.get(task) or self.final.get(task)
 
     def join(self, name: str, capacity: float | Resources = 1, **fields: Any) -> Outcome:
         if not isinstance(capacity, Resources):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rlpto_live.simulated import fitted, simulate
+from benchmarks.rlpto_live.wall import check
 from benchmarks.rlpto_live.world import EPOCHS, Job, Settings, prepare, samples, twelve, virtually
 from trainmaster.policies.allotment.fair import Fair
 from trainmaster.policies.allotment.fcfs import FcfsAllotment
@@ -73,24 +74,22 @@ def curves(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     return {"fitted": found, "accuracies": rows, "wall_s": run["wall_s"]}
 
 
-def table(
-    folder: Path, methods: list[str], seeds: list[int], known: dict[str, Any], say: Callable[[str], None]
-) -> Any:
-    """By method: of every seed the live run in virtual time and the simulated one."""
-    cluster, found = TWELVE_NODES, {}
-    for name in methods:
-        make, beta, tied = METHODS[name]
-        servers = cluster.servers if tied else None
-        runs = []
-        for seed in seeds:
-            jobs = twelve(folder, seed, cluster.nodes, beta)
-            with tempfile.TemporaryDirectory(prefix="trainmaster-") as data:
-                live = virtually(Path(data), jobs, cluster, policies(make(), servers))
-            model = simulate(jobs, known, cluster, policies(make(), servers))
-            runs.append({"seed": seed, "live": live, "simulated": model})
-            say(f"{name:30} {seed} live {line(live)}  simulated {line(model)}  took {live['wall_s']} s")
-        found[name] = runs
-    return found
+def compared(
+    folder: Path, name: str, seeds: list[int], fits: dict[str, Any], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Of every seed: the live run in virtual time, and the simulated one."""
+    cluster = TWELVE_NODES
+    make, beta, tied = METHODS[name]
+    servers = cluster.servers if tied else None
+    runs = []
+    for seed in seeds:
+        jobs = twelve(folder, seed, cluster.nodes, beta)
+        with tempfile.TemporaryDirectory(prefix="trainmaster-") as data:
+            live = virtually(Path(data), jobs, cluster, policies(make(), servers))
+        model = simulate(jobs, fits, cluster, policies(make(), servers))
+        runs.append({"seed": seed, "live": live, "simulated": model})
+        say(f"{name:30} {seed} live {line(live)}  simulated {line(model)}  took {live['wall_s']} s")
+    return runs
 
 
 def line(run: dict[str, Any]) -> str:
@@ -102,6 +101,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--curves", type=Path, help="of an earlier run, instead of training them again")
+    parser.add_argument("--wall", action="store_true", help="the check on the wall clock instead")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
 
@@ -111,9 +111,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="trainmaster-images-") as name:
         folder = prepare(Path(name))
         known = json.loads(options.curves.read_text())["curves"] if options.curves else curves(folder, say)
-        found = table(folder, options.methods, options.seeds, known["fitted"], say)
-    if options.out:
-        options.out.write_text(json.dumps({"curves": known, "methods": found}) + "\n")
+        if options.wall:
+            checked = check(folder, known["fitted"], say)
+            if options.out:
+                options.out.write_text(json.dumps({"curves": known, "profiles": checked}) + "\n")
+            return
+        found: dict[str, Any] = {"curves": known, "methods": {}}
+        for method in options.methods:
+            found["methods"][method] = compared(folder, method, options.seeds, known["fitted"], say)
+            if options.out:
+                options.out.write_text(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

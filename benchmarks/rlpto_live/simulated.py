@@ -9,13 +9,13 @@ import numpy as np
 from scipy.optimize import curve_fit
 
 from benchmarks.rlpto_live.task import WINDOW
-from benchmarks.rlpto_live.world import LIMITS, SPEED, Job, sample_s, samples, summary
+from benchmarks.rlpto_live.world import LIMITS, SPEED, Job, row, sample_s, samples, summary
 from trainmaster.domain.task import Task, TaskSpec
 from trainmaster.domain.units import Resources
 from trainmaster.policies.convergence import settled
 from trainmaster.policies.registry import Policies
 from trainmaster.rl.experiment import COSTS
-from trainmaster.scheduler.state import Limits
+from trainmaster.scheduler.state import Limits, Outcome
 from trainmaster.simulator.convergence import AccuracyCurve, Converging, Stop
 from trainmaster.simulator.loop import Arrival, Scenario, Simulation
 from trainmaster.simulator.report import Report
@@ -54,7 +54,7 @@ def simulate(
 ) -> dict[str, Any]:
     """As `world.virtually`, with modelled accuracies instead of gradients."""
     lives: dict[str, tuple[Task, Lived]] = {}
-    workers: dict[str, list[tuple[float, int]]] = {}
+    events: dict[str, list[tuple[float, str, Mapping[str, Any]]]] = {}
 
     def on_end(task: Task, life: Lived | None) -> None:
         assert life is not None
@@ -65,23 +65,16 @@ def simulate(
             cluster.members(), policies, [_arrival(job, curves[job.size], epoch_s, cluster) for job in jobs],
             costs, limits=limits,
         ),
-        _Watching(on_end, workers),
+        _Watching(on_end, events),
     )  # fmt: skip
     simulation.run()
     rows = []
     for job in jobs:
         task, life = lives[job.name]
         assert isinstance(life.training, Converging)
-        rows.append(
-            {
-                "name": job.name,
-                "size": job.size,
-                "started_s": round(task.first_started_at or 0.0, 1),
-                "ended_s": round(task.ended_at or 0.0, 1),
-                "accuracies": [round(value, 4) for value in life.training.reported],
-                "workers": workers.get(job.name, []),
-            }
-        )
+        times = (task.first_started_at, task.ended_at)
+        told = [{"accuracy": value} for value in life.training.reported]
+        rows.append(row(job, times, told, events.get(job.name, []), 0.0))
     return summary(rows)
 
 
@@ -96,7 +89,7 @@ def _arrival(job: Job, curve: Mapping[str, float], epoch_s: float, cluster: Clus
     spec = TaskSpec(
         job.name, command=("train",), resources=Resources(gpus=1), min_workers=job.least, max_workers=job.most
     )
-    return Arrival(0.0, spec, training)
+    return Arrival(job.at, spec, training)
 
 
 def _stop(beta: float | None, target: float | None) -> Stop | None:
@@ -112,18 +105,17 @@ def _stop(beta: float | None, target: float | None) -> Stop | None:
 
 
 class _Watching(Report):
-    """Also notes when each generation of a group began, and with how many workers."""
+    """Also keeps the history of each task, by its name."""
 
-    def __init__(self, on_end: Any, workers: dict[str, list[tuple[float, int]]]) -> None:
+    def __init__(self, on_end: Any, events: dict[str, list[tuple[float, str, Mapping[str, Any]]]]) -> None:
         super().__init__(on_end)
-        self._workers = workers
+        self._events = events
         self._names: dict[str, str] = {}
 
-    def take(self, outcome: Any, now: float) -> None:
+    def take(self, outcome: Outcome, now: float) -> None:
         super().take(outcome, now)
-        for task in outcome.tasks.values():
-            self._names[task.id] = task.spec.name
+        self._names |= {task.id: task.spec.name for task in outcome.tasks.values()}
         for record in outcome.records:
-            if record.kind == "task-regrouped":
-                row = (round(now, 1), len(record.detail["members"]))
-                self._workers.setdefault(self._names[record.task], []).append(row)
+            if record.task is not None:
+                event = (now, str(record.kind), record.detail)
+                self._events.setdefault(self._names[record.task], []).append(event)

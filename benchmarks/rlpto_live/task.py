@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
 from trainmaster import train
 from trainmaster.policies.convergence import settled
 from trainmaster.train.convergence import Phase
 
+MEAN, SPREAD = 0.286, 0.353  # of the pixels
+KEPT = 0.7  # weight of the past epochs in the model whose accuracy is told: single epochs scatter by a point
 WINDOW = 5  # epochs over which stop(β) takes the mean increase, as in the simulated experiment
 
 
@@ -45,7 +48,9 @@ def main() -> None:
     def part(name: str, chosen: slice | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         pixels = np.load(folder / f"{name}-x.npy", mmap_mode="r")[chosen]
         labels = np.load(folder / f"{name}-y.npy")[chosen]
-        return torch.from_numpy(pixels.astype(np.float32) / 255), torch.from_numpy(labels.astype(np.int64))
+        return torch.from_numpy((pixels.astype(np.float32) / 255 - MEAN) / SPREAD), torch.from_numpy(
+            labels.astype(np.int64)
+        )
 
     seed = settings["seed"]
     chosen = np.random.default_rng(seed).permutation(60_000)[: settings["samples"]]
@@ -54,11 +59,12 @@ def main() -> None:
     torch.manual_seed(seed)
     model = torch.nn.Sequential(torch.nn.Linear(784, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
     optimizer = torch.optim.SGD(model.parameters(), lr=settings["rate"])
+    told = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(KEPT))
     rule = Stop(settings["beta"], settings["target"])
     with train.task(
         seed=seed, mode="local_sgd", average_every=settings["every"], convergence=rule, checkpoint_s=1e9
     ) as t:
-        t.prepare(model, optimizer)
+        t.prepare(model, told, optimizer)
         for _ in t.epochs(settings["epochs"]):
             for x, y in t.batches(dataset, batch=settings["batch"]):
                 loss = torch.nn.functional.cross_entropy(model(x), y)
@@ -67,10 +73,11 @@ def main() -> None:
                 optimizer.step()
                 if settings["sample_s"]:  # on the wall clock: as long as the model of speed says
                     time.sleep(len(x) * settings["sample_s"][t.size - 1])
+            told.update_parameters(model)
             if t.is_leader:
                 test = test or part("t10k", slice(None))
                 with torch.no_grad():
-                    out = model(test[0])
+                    out = told(test[0])
                     right = float((out.argmax(1) == test[1]).float().mean())
                     t.report(accuracy=right, loss=torch.nn.functional.cross_entropy(out, test[1]))
 

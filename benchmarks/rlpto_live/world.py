@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,14 @@ from trainmaster.simulator.live.charges import Charge
 from trainmaster.simulator.live.timekeeper import EPOCH, Timekeeper
 from trainmaster.simulator.speed import Usl
 from trainmaster.simulator.workload.images import PAPER, SIZES, Cluster
+from trainmaster.simulator.world import Costs
 from trainmaster.train.examples import mnist
 
 SCRIPT = Path(__file__).with_name("task.py")
 SOURCE = Path(__file__).parents[2] / "src"
 UNIT = 2_000  # images of a small part; the paper has 40,000 of another set
-EPOCHS = 40  # "the specified number of iterations"
-AT_MOST = 60  # epochs of a task that a rule stops
+EPOCHS = 30  # "the specified number of iterations"
+AT_MOST = 40  # epochs of a task that a rule stops
 SPEED = Usl(PAPER.serial)
 LIMITS = Limits(allotment_period_s=CYCLE_S, resize_cooldown_s=CYCLE_S / 2)
 
@@ -49,25 +52,29 @@ class Settings:
     beta: float | None = None
     target: float | None = None
     rate: float = 0.05
-    batch: int = 20
-    every: int = 10
+    batch: int = 50
+    every: int = 4
     sample_s: tuple[float, ...] = ()
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task: `size` of its data, how many workers it may have, and its settings."""
+    """A task: `size` of its data, how many workers it may have, and when it is submitted (s)."""
 
     name: str
     size: str
     least: int
     most: int
     settings: Settings
+    at: float = 0.0
 
     def spec(self, need: Resources) -> TaskSpec:
         return TaskSpec(
             self.name,
-            command=(sys.executable, str(SCRIPT), json.dumps(asdict(self.settings))),
+            command=(sys.executable, str(SCRIPT), self.settings.to_json()),
             resources=need,
             min_workers=self.least,
             max_workers=self.most,
@@ -120,9 +127,10 @@ def virtually(
     policies: Policies,
     limits: Limits = LIMITS,
     epoch_s: float = PAPER.epoch_s,
+    costs: Costs = COSTS,
 ) -> dict[str, Any]:
     """All jobs to their end. Raises RuntimeError if one fails."""
-    charge = Charge(SPEED, sample_s(epoch_s) / cluster.pace, COSTS.start_s, COSTS.regroup_s)
+    charge = Charge(SPEED, sample_s(epoch_s) / cluster.pace, costs.start_s, costs.regroup_s)
 
     def charges(node: NodeId, run: RunSpec) -> Charge:
         return charge
@@ -131,8 +139,11 @@ def virtually(
         async with virtual_service(keeper, data, cluster.members(), policies, charges, limits) as service:
             await warm(service, environment())
             began, wall, cpu = keeper.now, time.perf_counter(), time.process_time()
-            ids = await service.submit_many([job.spec(Resources(gpus=1)) for job in jobs])
-            tasks = await ended(service, [str(task) for task in ids])  # type: ignore[misc]
+            ids = []
+            for at, together in groupby(jobs, key=lambda job: job.at):
+                await asyncio.sleep(began + at - keeper.now)
+                ids += await service.submit_many([job.spec(Resources(gpus=1)) for job in together])
+            tasks = await ended(service, [task for task in ids if isinstance(task, str)])
             found = await outcome(service, jobs, tasks, EPOCH + began)
             found["wall_s"] = round(time.perf_counter() - wall, 1)
             found["service_cpu_s"] = round(time.process_time() - cpu, 1)
@@ -150,19 +161,31 @@ async def outcome(
     for job, task in zip(jobs, tasks, strict=True):
         if task.state != "SUCCEEDED":
             raise RuntimeError(f"{task.id} {task.state}: {task.reason}\n{await _errors(service, task)}")
-        metrics = [m for m in await service.store.metrics(task.id) if "accuracy" in m.values]
-        records = await service.store.records(task=task.id)
-        rows.append(
-            {
-                "name": job.name,
-                "size": job.size,
-                "started_s": round((task.first_started_at or 0.0) - began, 1),
-                "ended_s": round((task.ended_at or 0.0) - began, 1),
-                "accuracies": [round(m.values["accuracy"], 4) for m in metrics],
-                "workers": _workers([record for _, record in records], began),
-            }
-        )
+        metrics = [metric.values for metric in await service.store.metrics(task.id)]
+        records = [(r.time, r.kind, r.detail) for _, r in await service.store.records(task=task.id)]
+        rows.append(row(job, (task.first_started_at, task.ended_at), metrics, records, began))
     return summary(rows)
+
+
+def row(
+    job: Job,
+    times: tuple[float | None, float | None],
+    metrics: Sequence[Mapping[str, float]],
+    events: Sequence[tuple[float, str, Mapping[str, Any]]],
+    began: float,
+) -> dict[str, Any]:
+    """What became of a job. `times`: of its first start and its end; `events`: time, kind, and detail."""
+    started, end = (round((time or 0.0) - began, 1) for time in times)
+    workers = [
+        (round(time - began, 1), len(detail["members"]))
+        for time, kind, detail in events
+        if kind == "task-regrouped"
+    ]
+    accuracies = [round(values["accuracy"], 4) for values in metrics if "accuracy" in values]
+    return {
+        "name": job.name, "size": job.size, "started_s": started, "ended_s": end, "accuracies": accuracies,
+        "workers": workers,
+    }  # fmt: skip
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -173,15 +196,6 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "generations": sum(len(row["workers"]) for row in rows),
         "tasks": rows,
     }
-
-
-def _workers(records: Sequence[Any], began: float) -> list[tuple[float, int]]:
-    """When each generation of a group began, and with how many."""
-    return [
-        (round(record.time - began, 1), len(record.detail["members"]))
-        for record in records
-        if record.kind == "task-regrouped"
-    ]
 
 
 async def _errors(service: Service, task: Task) -> str:

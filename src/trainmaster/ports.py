@@ -422,6 +422,10 @@ class Store(Protocol):
         too, by their id."""
         ...
 
+    async def forgotten(self, trigger: TriggerId) -> tuple[int, int] | None:
+        """The first and the last due time (ms) of what a trigger fired and is not kept any more."""
+        ...
+
     async def trigger_durations(self, trigger: TriggerId, limit: int) -> list[float]:
         """Seconds that the latest tasks of a trigger ran which ended well."""
         ...

@@ -22,10 +22,11 @@ from trainmaster.domain.alarm import (
 )
 from trainmaster.domain.firing import Cause, Firing, FiringOutcome, Trigger
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.ids import RunId, TriggerId, UserName
+from trainmaster.domain.ids import RunId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Task, TaskSpec
 from trainmaster.domain.trigger import Interval, Timing
+from trainmaster.domain.workflow_run import WorkflowRun
 from trainmaster.ports import Batch, Metric
 from trainmaster.store import SqlStore
 
@@ -147,6 +148,8 @@ async def test_firings_that_began_late(store: SqlStore) -> None:
         fired("g-1", 100_000, tasks[0]), fired("g-1", 99_500, tasks[1]), fired("g-2", 90_000, tasks[2]),
         fired("g-1", 20_000, tasks[3], Cause.BACKFILL), fired("g-3", 10_000, tasks[3]),
     ]  # fmt: skip
-    await store.commit(Batch(new_tasks=tasks, triggers=[named], firings=firings))
+    run = WorkflowRun(WorkflowRunId("w-1"), 1, "etl", 1, UserName("ada"), 80.0)  # has not begun
+    firings.append(replace(fired("g-4", 80_000, tasks[0]), task=None, run=run.id))
+    await store.commit(Batch(new_tasks=tasks, triggers=[named], firings=firings, workflow_runs=[run]))
     late = await store.alarms.late(50.0, 120.0, 2.0)
-    assert late == (Late("g-2", 90.0, 30.0), Late("nightly", 100.0, 3.0))
+    assert late == (Late("g-4", 80.0, 40.0), Late("g-2", 90.0, 30.0), Late("nightly", 100.0, 3.0))

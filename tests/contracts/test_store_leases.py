@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from tests.flows import stage, workflow
 from tests.samples import make_record, make_task
 from trainmaster.domain.alarm import AlarmBatch
 from trainmaster.domain.errors import Deposed
-from trainmaster.domain.ids import TaskId
+from trainmaster.domain.ids import TaskId, UserName
 from trainmaster.domain.replica import Letter, Replica, Role
 from trainmaster.domain.task import TaskSpec
 from trainmaster.ports import Batch
@@ -63,6 +64,8 @@ async def test_a_deposed_leader_can_store_nothing(store: SqlStore, leases: SqlLe
         with pytest.raises(Deposed) as caught:
             await old.commit(Batch(new_tasks=[make_task(2)], records=[make_record()]))
         assert caught.value.fields == {"token": token, "latest": followed}
+        with pytest.raises(Deposed):
+            await old.put_workflow(workflow(stage("a")), UserName("me"), 1.0)
         store.lead(followed)
         assert await store.commit(Batch(new_tasks=[make_task(3)], records=[make_record()])) == 2
         assert await store.counts() == {"QUEUED": 2}

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from tests.samples import make_task
 from trainmaster.domain.firing import Cause, Firing, FiringOutcome, Trigger
-from trainmaster.domain.ids import TaskId, TriggerId, UserName
+from trainmaster.domain.ids import TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.lifecycle import TaskState
+from trainmaster.domain.target import WorkflowTarget
 from trainmaster.domain.task import TaskSpec
 from trainmaster.domain.trigger import Cron, Fold, Gap, Interval, Misfire, Once, Overlap, Rule, Timing
+from trainmaster.domain.workflow_run import WorkflowRun
 from trainmaster.ports import Batch, FiringRow
 from trainmaster.store import SqlStore
 
@@ -50,9 +52,13 @@ async def test_triggers_come_back_as_they_were(store: SqlStore) -> None:
             next_ms=1_800_000_000_000,
             last_ms=1_700_000_000_000,
             missed=4,
+            decided=(1_800_000_000_000, 1_800_000_000_003),
         )
     )
+    run = WorkflowTarget("flow", 2, '{"day":"${{ due.date }} ü"}')
+    triggers += [make_trigger(n, RULES[0], target=replace(run, version=v)) for n, v in ((10, None), (11, 2))]
     await store.commit(Batch(triggers=triggers))
+    triggers.sort(key=lambda trigger: trigger.id)
     assert (await store.load()).triggers == triggers
     moved = replace(triggers[0], next_ms=7, paused=True)
     await store.commit(Batch(triggers=[triggers[0], moved], dropped_triggers=[triggers[1].id]))
@@ -81,18 +87,43 @@ async def test_pages_of_firings_with_how_their_tasks_are(store: SqlStore) -> Non
     assert (latest.state, latest.started_at, latest.ended_at) == ("SUCCEEDED", 5.0, 7.5)
     page = await store.firings(TriggerId("g-1"), since_ms=1000, before_ms=4000, outcomes=("skipped",))
     assert [row.firing.due_ms for row in page] == [3000, 2000, 1000]
-    assert len(await store.firings(since_ms=0)) == 7
+    run = WorkflowRun(
+        WorkflowRunId("w-1"),
+        1,
+        "flow",
+        1,
+        UserName("me"),
+        9.0,
+        begun_at=9.5,
+        trigger=TriggerId("g-3"),
+        due_ms=8,
+    )
+    await store.commit(Batch(workflow_runs=[run], firings=[firing(3, 8, FiringOutcome.FIRED, run=run.id)]))
+    (of_run,) = await store.firings(TriggerId("g-3"))
+    assert (of_run.firing.run, of_run.firing.task) == (run.id, None)
+    assert (of_run.state, of_run.started_at, of_run.ended_at) == ("RUNNING", 9.5, None)
+    assert len(await store.firings(since_ms=0)) == 8
     assert await store.trigger_durations(TriggerId("g-1"), 10) == [2.5]
 
 
 async def test_old_firings_go_and_those_that_wait_stay(store: SqlStore) -> None:
+    kept = make_trigger(1, RULES[0])
     await store.commit(
         Batch(
-            firings=[firing(1, due, FiringOutcome.FIRED) for due in range(0, 10_000, 1000)]
-            + [firing(1, 1, FiringOutcome.WAITING)]
+            triggers=[kept],
+            firings=[firing(1, due, FiringOutcome.FIRED) for due in range(1000, 10_000, 1000)]
+            + [firing(1, 1, FiringOutcome.WAITING), firing(1, 0, FiringOutcome.MISSED)]
+            + [firing(2, 0, FiringOutcome.FIRED)],
         )
     )
     expired = {"tasks_before": 0.0, "records_before": 5.0, "logs_before": 0.0}
     assert (await store.expire(**expired, limit=3))["firings"] == 3
-    assert (await store.expire(**expired, limit=100))["firings"] == 2
-    assert [row.firing.due_ms for row in await store.firings()] == [9000, 8000, 7000, 6000, 5000, 1]
+    assert (await store.expire(**expired, limit=100))["firings"] == 3
+    # What fired is remembered as long as there is the trigger.
+    assert await store.forgotten(kept.id) == (1000, 4000)
+    assert await store.forgotten(TriggerId("g-2")) is None
+    await store.expire(**{**expired, "records_before": 7.0}, limit=100)
+    assert await store.forgotten(kept.id) == (1000, 6000)
+    await store.commit(Batch(dropped_triggers=[kept.id]))
+    assert await store.forgotten(kept.id) is None
+    assert [row.firing.due_ms for row in await store.firings()] == [9000, 8000, 7000, 1]

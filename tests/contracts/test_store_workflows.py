@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.flows import stage, workflow
 from tests.samples import ended_run, make_task
-from trainmaster.domain.ids import NodeId, UserName, WorkflowRunId, workflow_run_id
+from trainmaster.domain.ids import NodeId, TriggerId, UserName, WorkflowRunId, workflow_run_id
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Part, Task
 from trainmaster.domain.workflow_run import PlannedPart, StageState, WorkflowRun, WorkflowState
@@ -51,6 +51,7 @@ async def test_versions(store: SqlStore) -> None:
 async def test_runs_are_found_and_come_back_whole(store: SqlStore) -> None:
     plan = {"a": PlannedPart(NodeId("n1"), 0, 0.0, 1.5)}
     run = make_run(7, parameters='{"day":"tüe"}', pins=(("flow", 1), ("in", 2)), plan=plan, forecast_s=1.5)
+    run = replace(run, begun_at=1.0, start_at=2.0, trigger=TriggerId("g-1"), due_ms=2**41)
     inside = make_run(8, workflow="in", parent=Part(RUN, "sub", "2", 1, 2, 3), depth=1)
     await store.commit(Batch(workflow_runs=[run, inside, *(make_run(n) for n in range(9, 14))]))
     assert await store.workflow_run(run.id) == run

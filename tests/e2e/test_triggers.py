@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.visitor import Visitor
 from tests.live import Live, live, wait_until
-from trainmaster.client import Client
+from trainmaster.client import Client, Workflow
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -71,3 +71,34 @@ def test_triggers_page(visit: Callable[..., Visitor], timed: Live, width: int, s
     page.go_back()
     page.get_by_role("button", name="week").click()
     expect(page).to_have_url(f"{timed.url}/triggers?span=week")
+
+
+def test_a_workflow_by_the_clock(visit: Callable[..., Visitor], timed: Live) -> None:
+    """Made with the form, run by hand, and followed to its run."""
+    flow = Workflow("etl", parameters={"day": {"type": "string"}})
+    flow.stage("load", command=["true"], cpus=0.1)
+    with Client(timed.url, timed.token) as client:
+        client.define_workflow(flow)
+    visitor = visit(timed, width=1280, height=900)
+    page = visitor.page
+    page.get_by_role("link", name="Workflows").click()
+    page.get_by_role("link", name="etl", exact=True).first.click()
+    page.get_by_role("button", name="Schedule").click()
+    form = page.get_by_role("dialog")
+    form.get_by_label("Name").fill("daily etl")
+    form.get_by_label("When").fill("0 5 * * *")
+    form.get_by_label("day").fill("${{ due.date }}")
+    form.get_by_role("button", name="Make it").click()
+    expect(form).to_have_count(0)
+    expect(page.locator("h1")).to_have_text("daily etl")
+    expect(page.locator(".facts")).to_contain_text("workflow etl with day = ${{ due.date }}")
+    assert page.locator('.calendar td[data-tone="accent"]').count() >= 21, "a due time each day"
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator(".firings tbody tr")).to_contain_text("by hand")
+    if "TRAINMASTER_SHOTS" in os.environ:
+        page.screenshot(path=f"{os.environ['TRAINMASTER_SHOTS']}/trigger-workflow.png", full_page=True)
+    page.locator(".firings tbody a").click()
+    expect(page.locator(".facts")).to_contain_text("Trigger")
+    expect(page.locator(".view-head .state")).to_contain_text("Succeeded")
+    with Client(timed.url, timed.token) as client:
+        client.triggers.delete("daily etl")

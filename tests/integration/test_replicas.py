@@ -2,10 +2,12 @@
 
 Ordinary runs are short. The full count: TRAINMASTER_KILLS=10 (leaders killed; the database is then away for
 20 s instead of 2), TRAINMASTER_REPLICA_TASKS=500, TRAINMASTER_REPLICA_FIRINGS=2000 (meanwhile, at least).
+TRAINMASTER_SEED: of the moments of the kills.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -32,6 +34,8 @@ TASKS = int(os.environ.get("TRAINMASTER_REPLICA_TASKS", "60"))
 FIRINGS = int(os.environ.get("TRAINMASTER_REPLICA_FIRINGS", "60"))
 AWAY_S = 20.0 if KILLS >= 10 else 2.0  # the database, once
 TAKE_OVER_S = 5.0
+START_S = 180.0  # of a process, on a machine that is busy with others
+SEED = int(os.environ.get("TRAINMASTER_SEED", "20261125"))
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         for replica in self.replicas:
-            replica.start(60)
+            replica.start(START_S)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,17 +146,20 @@ def mark(path):
 
 
 def set_triggers(one: Live, folder: Path, fired: Path) -> dict[str, dict[str, Any]]:
-    """A function handed ahead to lanes and a process, each every 0.2 to 0.5 s."""
+    """A function handed ahead to lanes, a process, a workflow of two functions: each every 0.2 to 0.8 s."""
     fired.touch()
     (folder / "marks.py").write_text(MODULE)
     tasks = {
         "0.2s": {"function": "marks:mark", "arguments": [str(fired)], "directory": str(folder)},
         "0.5s": {"command": ["sh", "-c", f"echo $TRAINMASTER_TASK >> {fired}"], "cpus": 0.01},
     }
+    flow = {"name": "marks", "stages": {"one": tasks["0.2s"], "two": {**tasks["0.2s"], "after": ["one"]}}}
+    starts = {every: {"task": task} for every, task in tasks.items()} | {"0.8s": {"workflow": "marks"}}
     made = {}
     with one.client() as http:
-        for every, task in tasks.items():
-            body = {"name": every, "every": every, "overlap": "allow", "grace": "120s", "task": task}
+        assert http.post("/v1/workflows", json=flow).status_code == 201
+        for every, target in starts.items():
+            body = {"name": every, "every": every, "overlap": "allow", "grace": "120s", **target}
             answer = http.post("/v1/triggers", json=body)
             assert answer.status_code == 201, answer.text
             made[every] = answer.json()
@@ -163,6 +170,20 @@ def firings(one: Live, name: str) -> list[dict[str, Any]]:
     with one.client() as http:
         rows: list[dict[str, Any]] = http.get(f"/v1/triggers/{name}/firings", params={"limit": 5000}).json()
         return rows
+
+
+def tasks_of_runs(one: Live, runs: list[str]) -> list[str]:
+    """Each run has succeeded, with a task for each of its two stages."""
+    assert len(set(runs)) == len(runs)
+    found: list[str] = []
+    with one.client() as http:
+        for run in runs:
+            assert http.get(f"/v1/workflow-runs/{run}").json()["state"] == "SUCCEEDED", run
+            for stage in ("one", "two"):
+                told = http.get(f"/v1/workflow-runs/{run}/stages/{stage}").json()
+                (task,) = told["tasks"]
+                found.append(task["id"])
+    return found
 
 
 def check_firings(one: Live, made: dict[str, dict[str, Any]], fired: Path) -> set[str]:
@@ -182,7 +203,9 @@ def check_firings(one: Live, made: dict[str, dict[str, Any]], fired: Path) -> se
         assert found == list(takewhile(lambda due, last=last: due <= last, dues)), name  # type: ignore[misc]
         assert all(row["reason"] for row in rows if row["outcome"] != "fired")
         assert "missed" not in {row["outcome"] for row in rows}
-        tasks += [row["task"] for row in rows if row["outcome"] == "fired"]
+        fired_rows = [row for row in rows if row["outcome"] == "fired"]
+        tasks += [row["task"] for row in fired_rows if row["task"]]
+        tasks += tasks_of_runs(one, [row["run"] for row in fired_rows if row["run"]])
         taken_back |= {row["task"] for row in rows if row["outcome"] == "skipped"} - {None}
     begun = Counter(fired.read_text().split())
     assert set(begun) >= set(tasks) and set(begun.values()) == {1}, begun.most_common(3)
@@ -193,7 +216,7 @@ def check_firings(one: Live, made: dict[str, dict[str, Any]], fired: Path) -> se
 
 def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Postgresql) -> None:
     """And the database is stopped once: none lost, none doubled, the next leads within TAKE_OVER_S (p95)."""
-    rng, ran = random.Random(20261125), tmp_path / "ran"
+    rng, ran = random.Random(SEED), tmp_path / "ran"
     ran.touch()
     tasks: list[str] = []
     took: list[float] = []
@@ -211,7 +234,7 @@ def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Pos
             tasks += [submit(cluster, len(tasks) + n, ran, rng, victim) for n in range(5)]
             wait_until(lambda: _follows(cluster, victim, before), f"kill {kill}: another leads", 60, 0.02)  # noqa: B023
             took.append(time.monotonic() - began)
-            victim.start(60)
+            victim.start(START_S)
         cluster.led()
         database.stop()
         time.sleep(AWAY_S)  # what is tested: so long away
@@ -229,8 +252,9 @@ def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Pos
         with cluster.client() as client:
             check(client, tasks, ran, check_firings(one, triggers, tmp_path / "fired"))
     took.sort()
+    print(f"seed {SEED}: {len(tasks)} tasks and their firings, none lost or doubled;", end=" ")
     print("take-overs", [round(seconds, 2) for seconds in took])
-    assert took[max(int(0.95 * len(took)) - 1, 0)] <= TAKE_OVER_S, took
+    assert took[math.ceil(0.95 * len(took)) - 1] <= TAKE_OVER_S, took
 
 
 def _follows(cluster: Cluster, victim: Live, token: int) -> bool:

@@ -13,8 +13,8 @@ import pytest
 
 from tests.live import Live, wait_until
 from trainmaster.cli.main import run
-from trainmaster.client import AsyncClient, Client, Firing
-from trainmaster.domain.errors import InvalidTask, Unplaceable
+from trainmaster.client import AsyncClient, Client, Firing, Workflow
+from trainmaster.domain.errors import InvalidTask, UnknownWorkflow, Unplaceable, WrongParameter
 from trainmaster.domain.firing import TriggerExists, UnknownTrigger
 from trainmaster.domain.trigger import InvalidTrigger, UnknownZone
 
@@ -179,6 +179,16 @@ def test_the_command_line(
     assert "goes on, next" in say("trigger", "resume", "cli")[1]
     assert say("trigger", "edit", "cli", "--every", "1h", "--overlap", "allow")[0] == 0
     assert say("trigger", "run", "cli")[1].startswith("fired: t-")
+    assert say("trigger", "edit", "cli", "--memory", "1MB")[0] == 0
+    assert "true" in say("trigger", "show", "cli")[1], "the rest of the task stays"
+    with Client(shared_service.url, shared_service.token) as client:
+        client.define_workflow(etl())
+    code, out, err = say("trigger", "edit", "cli", "--workflow", "etl", "--param", "day=${{ due.date }}")
+    assert code == 0, err
+    assert "workflow etl with day=${{ due.date }}" in say("trigger", "show", "cli")[1]
+    assert say("trigger", "run", "cli")[1].startswith("fired: w-")
+    code, _, err = say("trigger", "add", "both", "--every", "1h", "--workflow", "etl", "--", "true")
+    assert code == 2 and "names both" in err
     code, out, _ = say("trigger", "backfill", "cli", "--since", "2h")
     assert code == 0 and "to start (add --start)" in out
     assert "manual" in say("trigger", "firings", "cli")[1]
@@ -190,3 +200,85 @@ def test_the_command_line(
     assert code == 2 and "Bad minute" in err
     code, out, _ = say("submit", "--at", "1h", "--cpus", "0.1", "--", "true")
     assert code == 0 and "its time to start has not come" in out
+
+
+def etl() -> Workflow:
+    flow = Workflow("etl", parameters={"day": {"type": "string"}, "n": 1})
+    first = flow.stage("load", command=["sh", "-c", "echo ${{ params.day }}"], cpus=0.1)
+    flow.stage("train", command=["true"], cpus=0.1, after=[first])
+    return flow
+
+
+def test_a_workflow_by_the_clock(client: Client) -> None:
+    """Made, run, changed, back-filled, by the SDK; the answers link to the runs."""
+    client.define_workflow(etl())
+    start = float(int(time.time()) - 3600)
+    fields: Any = {
+        "every": "10m",
+        "start": start,
+        "workflow": "etl",
+        "parameters": {"day": "${{ due.date }}"},
+    }
+    made = client.triggers.add(name="by the clock", **fields)
+    assert made.definition["workflow"] == "etl" and "task" not in made.definition
+    firing = client.triggers.run("by the clock")
+    assert firing.outcome == "fired" and firing.task is None
+    ended = client.wait_workflow_run(firing.run or "", timeout=60)
+    assert ended.ok and ended.trigger == made.id and ended.due == firing.due
+    assert ended.parameters == {"day": time.strftime("%Y-%m-%d", time.gmtime(firing.due)), "n": 1}
+    plan = client.triggers.backfill("by the clock", start, start + 1200, start=True)
+    assert plan.dues == [start, start + 600]
+    rows = settled(client, "by the clock", 3)
+    assert [(row.due, row.cause) for row in rows[-2:]] == [(start + 600, "backfill"), (start, "backfill")]
+    assert client.triggers.backfill("by the clock", start, start + 1200).dues == []
+    changed = client.triggers.change("by the clock", parameters={"day": "always", "n": 2})
+    assert changed.definition["parameters"] == {"day": "always", "n": 2}
+    with pytest.raises(WrongParameter, match="must be of type integer"):
+        client.triggers.change("by the clock", parameters={"day": "always", "n": "two"})
+    with pytest.raises(WrongParameter, match="day is missing"):
+        client.triggers.add(name="lacking", every="1h", workflow="etl")
+    with pytest.raises(UnknownWorkflow):
+        client.triggers.add(name="lacking", every="1h", workflow="no-such")
+    with pytest.raises(InvalidTrigger, match="either a task or a workflow"):
+        client.triggers.add(name="both", every="1h", workflow="etl", task=TRUE)  # type: ignore[typeddict-item]
+    swapped = client.triggers.change("by the clock", task=TRUE)  # type: ignore[typeddict-item]
+    assert "workflow" not in swapped.definition and swapped.definition["task"]["command"] == ["true"]
+    client.triggers.delete("by the clock")
+
+
+@pytest.mark.timeout(120)
+def test_killed_between_the_claim_of_a_workflow_and_its_start(tmp_path: Path) -> None:
+    """The firing is recorded, and no node has begun anything of its run."""
+    flow = Workflow("marks", parameters={"due": {"type": "number"}})
+    line = "echo ${{ params.due }} ${{ run.id }} >> " + str(tmp_path / "ran")
+    flow.stage("mark", command=["sh", "-c", line], cpus=0.1)
+    service = Live(tmp_path / "data", nodes=2, leave_running=False)
+    service.start(60)
+    try:
+        with Client(service.url, service.token) as client:
+            client.define_workflow(flow)
+            for node in client.nodes():
+                client.drain(node.id)
+            parameters = {"due": "${{ due.seconds }}"}
+            at = time.time() + 0.3
+            client.triggers.add(name="once", at=at, grace="60s", workflow="marks", parameters=parameters)
+
+            def fired() -> list[Firing]:
+                return [row for row in client.triggers.firings("once") if row.outcome == "fired"]
+
+            (before,) = wait_until(fired, "it has fired")
+        service.kill()
+        assert not (tmp_path / "ran").exists()
+        service.start(60)
+        with Client(service.url, service.token) as client:
+            assert client.workflow_run(before.run or "").state == "RUNNING"
+            assert client.triggers.get("once").live == [before.run]
+            for node in client.nodes():
+                client.drain(node.id, False)
+            assert client.wait_workflow_run(before.run or "", timeout=60).ok
+            (after,) = client.triggers.firings("once")
+            assert (after.run, after.state) == (before.run, "SUCCEEDED")
+        assert (tmp_path / "ran").read_text() == f"{before.due} {before.run}\n"
+    finally:
+        if service.up:
+            service.stop()

@@ -41,12 +41,22 @@ def test_killed_around_due_times(tmp_path: Path) -> None:
         "processes": {"every": "0.7s", "overlap": "allow", "grace": "60s", "task": process},
         "in turn": {"every": "0.5s", "overlap": "queue-all", "grace": "60s", "task": function},
         "strict": {"every": "0.3s", "overlap": "allow", "grace": "0.2s", "task": process},
+        "flows": {
+            "every": "0.6s",
+            "overlap": "queue-all",
+            "grace": "60s",
+            "workflow": "marks",
+            "parameters": {"due": "${{ due.seconds }}"},
+        },
     }
+    stages = {"one": process, "two": {**function, "after": ["one"]}}
+    flow = {"name": "marks", "parameters": {"due": {"type": "number"}}, "stages": stages}
     service = Live(tmp_path / "data", leave_running=False, nodes=2, cores=4, lanes=1)
     service.start()
     try:
         made, once = {}, []
         with service.client() as client:
+            assert client.post("/v1/workflows", json=flow).status_code == 201
             for name, fields in triggers.items():
                 answer = client.post("/v1/triggers", json={"name": name, **fields})
                 assert answer.status_code == 201, answer.text
@@ -73,6 +83,13 @@ def test_killed_around_due_times(tmp_path: Path) -> None:
                 for name in triggers
             }
             present = {name: client.get(f"/v1/triggers/{name}").json() for name in triggers}
+            runs = {row["run"]: row["due"] for row in rows["flows"] if row["run"]}
+            for run, due in runs.items():
+                told = client.get(f"/v1/workflow-runs/{run}").json()
+                assert (told["due"], told["parameters"]) == (due, {"due": due})
+                for stage in stages:
+                    of_stage = client.get(f"/v1/workflow-runs/{run}/stages/{stage}").json()["tasks"]
+                    once += [task["id"] for task in of_stage]
     finally:
         if service.up:
             service.stop()
@@ -97,7 +114,9 @@ def test_killed_around_due_times(tmp_path: Path) -> None:
         assert all(row["reason"] for row in found if row["outcome"] != "fired"), name
         fired = [row for row in found if row["outcome"] == "fired"]
         assert {row["state"] for row in fired} == {"SUCCEEDED"}, name
-        expected |= {row["task"] for row in fired}
+        assert len(fired) > 3, name
+        expected |= {row["task"] for row in fired} - {None}
+        assert len({row["task"] or row["run"] for row in fired}) == len(fired), name
     begun = Counter(ran.read_text().split())
     assert set(begun) == expected
     assert set(begun.values()) == {1}, begun.most_common(3)

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainmaster.api.requests import Seconds, Strict, TaskIn
-from trainmaster.domain.firing import Trigger
+from trainmaster.api.workflow_requests import MOST
+from trainmaster.domain.firing import Target, Trigger
 from trainmaster.domain.ids import TriggerId, UserName
+from trainmaster.domain.target import VALUES, WorkflowTarget
 from trainmaster.domain.task import Elasticity, Retry, TaskSpec, Urgency
 from trainmaster.domain.trigger import (
     Cron,
@@ -71,7 +73,7 @@ class Rules(Strict):
 
 
 class TriggerIn(Rules):
-    """A rule, what it starts, and what becomes of firings that are late or overlap."""
+    """A rule, what it starts, and what becomes of firings that are late or overlap. `task` or `workflow`."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -84,6 +86,12 @@ class TriggerIn(Rules):
                     "task": {"command": ["python", "train.py"], "gpus": 1},
                 },
                 {"name": "clean", "every": "6h", "task": {"function": "jobs.nightly:clean"}},
+                {
+                    "name": "etl",
+                    "cron": "0 5 * * *",
+                    "workflow": "etl",
+                    "parameters": {"day": "${{ due.date }}"},
+                },
             ]
         },
     )
@@ -94,7 +102,26 @@ class TriggerIn(Rules):
     grace: Seconds = Field(10.0, description="a firing this late is still in time")
     window: Seconds = Field("1d", description="how far catch-up reaches")
     deadline: Seconds | None = Field(None, description="of each task, after its due time")
-    task: TaskIn
+    task: TaskIn | None = None
+    workflow: str | None = Field(None, max_length=100, description="run this workflow instead of a task")
+    version: int | None = Field(None, ge=1, le=MOST, description="of it; default: the latest at each firing")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict,
+        max_length=200,
+        description=f"of the run; expressions in them name the firing: {', '.join(VALUES)}",
+    )
+
+    def target(self, user: str) -> Target:
+        """Raises InvalidTrigger or InvalidTask for what cannot be read."""
+        if self.task is not None and self.workflow is None and self.version is None and not self.parameters:
+            return self.task.spec(user)
+        if self.task is None and self.workflow is not None:
+            return WorkflowTarget(self.workflow, self.version, json.dumps(self.parameters))
+        raise InvalidTrigger(
+            "target: a trigger starts either a task or a workflow",
+            remedy="give task, or workflow with version and parameters as needed",
+            field="task",
+        )
 
     def trigger(self, user: str) -> Trigger:
         """Raises InvalidTrigger or InvalidTask for what cannot be read."""
@@ -103,7 +130,7 @@ class TriggerIn(Rules):
             self.name,
             UserName(user),
             self.timing(),
-            self.task.spec(user),
+            self.target(user),
             misfire=Misfire(self.misfire),
             overlap=Overlap(self.overlap),
             grace_ms=_ms(self.grace, "grace"),
@@ -113,7 +140,8 @@ class TriggerIn(Rules):
 
 
 class TriggerChangeIn(Strict):
-    """What is left out stays; null goes back to the default. `task` is replaced as a whole."""
+    """What is left out stays; null goes back to the default. `task` and `parameters` are replaced as a whole;
+    a task takes the place of a workflow, and the other way about."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"cron": "0 4 * * *"}]})
 
@@ -123,6 +151,10 @@ class TriggerChangeIn(Strict):
         fields = fields_of(before)
         if any(given.get(name) is not None for name in ("cron", "every", "at")):
             for name in ("cron", "every", "at", "after_end", "gap", "fold", "start"):
+                fields.pop(name, None)
+        another = given.get("workflow") not in (None, fields.get("workflow"))
+        if given.get("task") is not None or another:
+            for name in ("task", "workflow", "version", "parameters"):
                 fields.pop(name, None)
         fields.update(given)
         return TriggerIn.model_validate({k: v for k, v in fields.items() if v is not None})
@@ -147,7 +179,7 @@ class TriggerOut(BaseModel):
     last: float | None = Field(description="the latest that was decided on")
     missed: int = Field(description="firings missed in a row, up to now")
     coming: list[float] = Field(description="the next due times")
-    live: list[str] = Field(description="tasks it started that have not ended")
+    live: list[str] = Field(description="tasks and workflow runs it started that have not ended")
     waiting: int = Field(description="firings that its overlap policy holds")
     period: float | None = Field(description="the shortest time between two due times")
     created_at: float
@@ -195,9 +227,10 @@ class FiringOut(BaseModel):
     outcome: str = Field(description="fired, waiting, skipped or missed")
     cause: str = Field(description="schedule, manual or backfill")
     decided_at: float
-    task: str | None = Field(description="what it started")
+    task: str | None = Field(description="the task it started")
+    run: str | None = Field(None, description="the workflow run it started")
     reason: str
-    state: str | None = Field(None, description="of the task; null if that is not kept any more")
+    state: str | None = Field(None, description="of the task or run; null if that is not kept any more")
     started_at: float | None = None
     ended_at: float | None = None
 
@@ -211,6 +244,7 @@ class FiringOut(BaseModel):
             cause=firing.cause,
             decided_at=firing.decided_at,
             task=firing.task,
+            run=firing.run,
             reason=firing.reason,
             state=row.state,
             started_at=row.started_at,
@@ -250,8 +284,13 @@ def fields_of(trigger: Trigger) -> dict[str, Any]:
         "grace": trigger.grace_ms / 1000,
         "window": trigger.window_ms / 1000,
         "deadline": trigger.deadline_s,
-        "task": task_fields(trigger.target),
     }
+    target = trigger.target
+    if isinstance(target, WorkflowTarget):
+        made |= {"workflow": target.workflow, "version": target.version}
+        made["parameters"] = json.loads(target.parameters) or None
+    else:
+        made["task"] = task_fields(target)
     if isinstance(rule, Cron):
         made |= {"cron": rule.line, "gap": rule.gap and rule.gap.value, "fold": rule.fold and rule.fold.value}
     elif isinstance(rule, Interval):

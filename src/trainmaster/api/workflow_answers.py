@@ -143,6 +143,9 @@ class WorkflowRunOut(BaseModel):
     parts_ended: int | None
     planned: bool
     forecast_s: float | None = Field(description="how long its plan says it takes")
+    begun_at: float | None = Field(description="null while it waits for its time, or for a plan: see reason")
+    trigger: str | None = Field(description="whose firing it is")
+    due: float | None = Field(description="the due time of that firing")
 
     @classmethod
     def of(
@@ -164,13 +167,16 @@ class WorkflowRunOut(BaseModel):
             parent=None if parent is None else PlaceOut(run=parent.run, stage=parent.stage, key=parent.key),
             created_at=run.created_at,
             ended_at=run.ended_at,
-            ran_s=max((now if run.ended_at is None else run.ended_at) - run.created_at, 0.0),
+            ran_s=0.0 if run.begun_at is None else max((run.ended_at or now) - run.begun_at, 0.0),
             stage_count=len(told),
             counts={_NAMES[letter]: count for letter, count in Counter(told).items()},
             parts=None if unfolding is None else unfolding.parts_made,
             parts_ended=None if unfolding is None else unfolding.parts_ended,
             planned=bool(run.plan),
             forecast_s=run.forecast_s,
+            begun_at=run.begun_at,
+            trigger=run.trigger or None,
+            due=None if run.due_ms is None else run.due_ms / 1000,
         )
 
 

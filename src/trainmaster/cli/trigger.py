@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trainmaster.realtime.model import Recurring
 
 app = typer.Typer(
-    help="Tasks that start by the clock, again and again.",
+    help="Tasks and workflows that start by the clock, again and again.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

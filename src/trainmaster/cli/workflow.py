@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +22,6 @@ from trainmaster.cli.workflow_view import (
     strayed,
     workflow_table,
 )
-from trainmaster.domain.errors import WrongParameter
 
 if TYPE_CHECKING:
     from trainmaster.client import Client
@@ -54,9 +51,9 @@ def run(
     Exit code 1 if it was waited for and did not succeed.
     """
     from trainmaster.cli.output import cell, console, print_json
-    from trainmaster.cli.workflowfile import is_file, read_workflow
+    from trainmaster.cli.workflowfile import is_file, parameters, read_workflow
 
-    values = _parameters(parameter or ())
+    values = parameters(parameter or ())
     out = console()
     with connect(context) as client:
         definition: Any = read_workflow(what) if is_file(what) else what
@@ -260,22 +257,6 @@ def _changed(context: typer.Context, how: str, run: str, wait: bool, as_json: bo
         print_json(found)
     else:
         console().print(headline(found))
-
-
-def _parameters(given: Iterable[str]) -> dict[str, Any]:
-    """JSON where it is, else the text. Raises WrongParameter."""
-    values: dict[str, Any] = {}
-    for assignment in given:
-        name, equals, text = assignment.partition("=")
-        if not equals or not name:
-            raise WrongParameter(
-                f"--param {assignment}: there is no value", remedy="write --param name=value", parameter=name
-            )
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
-    return values
 
 
 def _some_stages(client: Client, run: WorkflowRun) -> list[Stage]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from trainmaster.domain.errors import InvalidWorkflow
+from trainmaster.domain.errors import InvalidWorkflow, WrongParameter
 
 _KINDS = "write it in YAML, JSON or Python, in a file that ends so"
 
@@ -86,3 +87,19 @@ def _from_python(path: Path, name: str) -> dict[str, Any]:
             f"{path} has the workflows {names}", remedy=f"name one: {path}:NAME", field="file"
         )
     return next(iter(found.values())).to_dict()
+
+
+def parameters(given: Iterable[str]) -> dict[str, Any]:
+    """JSON where it is, else the text. Raises WrongParameter."""
+    values: dict[str, Any] = {}
+    for assignment in given:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name:
+            raise WrongParameter(
+                f"--param {assignment}: there is no value", remedy="write --param name=value", parameter=name
+            )
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    return values

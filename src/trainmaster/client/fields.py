@@ -53,7 +53,10 @@ class TaskFields(TypedDict, total=False):
 
 
 class TriggerFields(TypedDict, total=False):
-    """What a trigger is made of: exactly one of `cron`, `every` and `at`, and a task.
+    """What a trigger is made of: exactly one of `cron`, `every` and `at`, and a task or a workflow.
+
+    `version`: of the workflow; without it the latest there is at each firing. `parameters` may hold
+    expressions that name the due time, such as `${{ due.date }}`; see docs/how-to/triggers.md.
 
     Times in epoch seconds, durations in seconds or such as "90s"; see docs/how-to/time-rules.md.
     """
@@ -76,6 +79,9 @@ class TriggerFields(TypedDict, total=False):
     window: float | str
     deadline: float | str | None
     task: TaskFields
+    workflow: str
+    version: int | None
+    parameters: dict[str, Any]
 
 
 class SizingFields(TypedDict, total=False):

@@ -112,7 +112,8 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """What became of a due time. `state`, `started_at` and `ended_at` are those of its task."""
+    """What became of a due time. `state`, `started_at` and `ended_at` are those of its task, or of its
+    workflow `run`."""
 
     trigger: str
     due: float
@@ -124,6 +125,7 @@ class Firing:
     state: str | None = None
     started_at: float | None = None
     ended_at: float | None = None
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

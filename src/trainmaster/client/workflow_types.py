@@ -84,6 +84,9 @@ class WorkflowRun:
     parts_ended: int | None = None
     planned: bool = False
     forecast_s: float | None = None
+    begun_at: float | None = None
+    trigger: str | None = None
+    due: float | None = None
 
     @property
     def ended(self) -> bool:

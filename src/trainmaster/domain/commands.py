@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trainmaster.domain.group import GroupPlan
-from trainmaster.domain.ids import NodeId, RunId
+from trainmaster.domain.ids import NodeId, RunId, WorkflowRunId
 from trainmaster.domain.run import RunSpec
 
 
@@ -43,4 +43,13 @@ class Regroup:
     plan: GroupPlan
 
 
-Command = Launch | Stop | Forget | Regroup
+@dataclass(frozen=True, slots=True)
+class MakePlan:
+    """Find a static plan for a workflow run that waits for it, and answer with `WorkflowPlanned`. Not for a
+    node: the service does it. Issued again after a restart."""
+
+    run: WorkflowRunId
+
+
+ForNode = Launch | Stop | Forget | Regroup
+Command = ForNode | MakePlan

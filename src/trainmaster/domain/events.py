@@ -13,8 +13,8 @@ from trainmaster.domain.learned import Phase
 from trainmaster.domain.run import RunReport
 from trainmaster.domain.sizing import SizingKnobs
 from trainmaster.domain.task import TaskSpec, Urgency
-from trainmaster.domain.workflow import Graph
-from trainmaster.domain.workflow_run import PartEnd, WorkflowRun
+from trainmaster.domain.workflow import Definition, Graph
+from trainmaster.domain.workflow_run import PartEnd, PlannedPart, WorkflowRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,10 @@ class TaskSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class TriggerCreated:
+    """`definitions`: of the workflow it starts, with all that contains."""
+
     trigger: Trigger
+    definitions: tuple[Definition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class TriggerChanged:
 
     trigger: Trigger
     by: UserName
+    definitions: tuple[Definition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,23 @@ class WorkflowOpened:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowPlanned:
+    """The answer to `MakePlan`. Without `plan` the run begins without one, and `reason` says why."""
+
+    run: WorkflowRunId
+    reason: str
+    plan: Mapping[str, PlannedPart] = field(default_factory=dict)
+    forecast_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRegistered:
+    """A workflow that triggers start, or that one of those contains, has another version."""
+
+    definitions: tuple[Definition, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowCancelRequested:
     run: WorkflowRunId
     by: UserName
@@ -275,6 +296,8 @@ Event = (
     | ClusterSized
     | NodesNeeded
     | WorkflowOpened
+    | WorkflowPlanned
+    | WorkflowRegistered
     | WorkflowCancelRequested
     | RunReported
     | ProgressReported

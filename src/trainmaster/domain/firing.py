@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from trainmaster.domain.errors import TrainmasterError
-from trainmaster.domain.ids import TaskId, TriggerId, UserName
+from trainmaster.domain.ids import TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.replacing import replacer
+from trainmaster.domain.target import WorkflowTarget, validate_target
 from trainmaster.domain.task import TaskSpec, validate
 from trainmaster.domain.trigger import (
     Cron,
@@ -50,9 +51,9 @@ class TriggerConflict(TrainmasterError):
     status = 409
 
 
-# What a firing starts. A union, so that other things than tasks can be started by triggers: see
-# `scheduler.firing.start`, the one place that tells them apart.
-Target = TaskSpec
+# What a firing starts; `scheduler.starting` tells them apart.
+Target = TaskSpec | WorkflowTarget
+Started = TaskId | WorkflowRunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Trigger:
     `deadline_s`: of each task, counted from its due time; `period_ms`: the shortest time between two due
     times, as far as it was looked for. `next_ms` is the due time to be decided on next (None: there is none,
     or it is counted from an end that has not come yet), `last_ms` the latest that was decided on, `missed`
-    how many in a row were missed.
+    how many in a row were missed. `decided`: due times from `next_ms` on that an earlier definition has
+    fired. `seed` salts ids and jitter; another definition has another.
     """
 
     id: TriggerId
@@ -79,10 +81,17 @@ class Trigger:
     window_ms: int = WINDOW_MS
     deadline_s: float | None = None
     period_ms: int | None = None
+    decided: tuple[int, ...] = ()
     paused: bool = False
     next_ms: int | None = None
     last_ms: int | None = None
     missed: int = 0
+
+    @property
+    def zone(self) -> str:
+        """The clock it goes by."""
+        rule = self.timing.rule
+        return rule.zone if isinstance(rule, Cron) else self.timing.zone
 
     def definition(self) -> dict[str, Any]:
         """All that does not change by firing, JSON-ready; fields at their default are left out."""
@@ -90,7 +99,7 @@ class Trigger:
         for name, default in _DEFINITION:
             value = getattr(self, name)
             if value != default:
-                out[name] = value
+                out[name] = list(value) if isinstance(value, tuple) else value
         return out
 
     @classmethod
@@ -98,10 +107,13 @@ class Trigger:
         """Inverse of `definition`; `present` are the other fields."""
         values = dict(definition)
         values["timing"] = timing_from_dict(values["timing"])
-        values["target"] = TaskSpec.from_dict(values["target"])
-        for name, kind in (("misfire", Misfire), ("overlap", Overlap)):
+        target = values["target"]
+        kind = WorkflowTarget if "workflow" in target else TaskSpec
+        values["target"] = kind.from_dict(target)
+        values["decided"] = tuple(values.get("decided", ()))
+        for name, policy in (("misfire", Misfire), ("overlap", Overlap)):
             if name in values:
-                values[name] = kind(values[name])
+                values[name] = policy(values[name])
         return cls(**values, **present)
 
 
@@ -131,7 +143,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One due time of one trigger, which are its key. `task` is what it started."""
+    """One due time of one trigger, which are its key. `task` or `run` (of a workflow) is what it started."""
 
     trigger: TriggerId
     due_ms: int
@@ -140,11 +152,12 @@ class Firing:
     cause: Cause = Cause.SCHEDULE
     task: TaskId | None = None
     reason: str = ""
+    run: WorkflowRunId | None = None
 
 
 def validate_trigger(trigger: Trigger) -> None:
-    """Raise InvalidTrigger or InvalidTask for what can never be right, apart from the timing (see
-    `policies.firing.due.validate`)."""
+    """Raise InvalidTrigger, InvalidTask or InvalidWorkflow for what can never be right, apart from the timing
+    (see `policies.firing.due.validate`)."""
 
     def refuse(field: str, problem: str, remedy: str) -> None:
         raise InvalidTrigger(f"{field}: {problem}", remedy=remedy, field=field)
@@ -159,6 +172,11 @@ def validate_trigger(trigger: Trigger) -> None:
     if trigger.deadline_s is not None and not 0 < trigger.deadline_s < 1e9:
         refuse("deadline", f"must be positive, got {trigger.deadline_s}", "leave it out for none")
     spec = trigger.target
+    if isinstance(spec, WorkflowTarget):
+        validate_target(spec)
+        if trigger.deadline_s is not None:
+            refuse("deadline", "is of tasks, and this starts a workflow", "give the workflow a timeout")
+        return
     validate(spec)
     for name, wrong in (
         ("after", spec.after),

@@ -33,7 +33,7 @@ MAX_PARAMETERS = 200
 MAX_VALUE_BYTES = 1024 * 1024  # of JSON: parameters, what a task returns, what a stage is given
 MAX_DEPTH = 8  # workflows inside workflows
 _STAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PARAMETER = re.compile(r"[A-Za-z_]\w{0,63}")
 
 
@@ -198,6 +198,15 @@ class Graph:
     named: tuple[bool, ...] = ()  # some expression names what it hands on, which must be kept
 
 
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A version of a workflow, and whether no later one is known."""
+
+    graph: Graph
+    version: int
+    latest: bool = True
+
+
 def graph(spec: WorkflowSpec) -> Graph:
     """Raises UnknownStage, CyclicWorkflow (the cycle named), InvalidWorkflow. O(stages + dependencies)."""
     at: dict[str, int] = {}
@@ -268,7 +277,7 @@ def _cycle(before: list[tuple[int, ...]], done: set[int]) -> list[int]:
 
 def validate(spec: WorkflowSpec) -> Graph:
     """The graph of a workflow that can be right. Raises InvalidWorkflow and those below it, InvalidTask."""
-    if not _NAME.fullmatch(spec.name):
+    if not WORKFLOW_NAME.fullmatch(spec.name):
         raise _invalid(
             "name", f"{spec.name!r} is no name", "use letters, digits, dot, dash, underscore; at most 100"
         )
@@ -309,7 +318,7 @@ def _check_stage(stage: Stage) -> None:
         raise _invalid(where, "is no name", "use letters, digits, dash and underscore; at most 100")
     if (stage.task is None) == (not stage.workflow):
         raise _invalid(where, "needs a command, an image, a function or a workflow", "give one, and one only")
-    if stage.workflow and not _NAME.fullmatch(stage.workflow):
+    if stage.workflow and not WORKFLOW_NAME.fullmatch(stage.workflow):
         raise _invalid(where, f"{stage.workflow!r} names no workflow", "give the name of a workflow")
     ways = [stage.each is not None, stage.shards is not None, stage.broadcast]
     if sum(ways) > 1:

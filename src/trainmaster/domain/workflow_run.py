@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId
-from trainmaster.domain.task import Part
+from trainmaster.domain.ids import NodeId, TaskId, TriggerId, UserName, WorkflowRunId
+from trainmaster.domain.task import NO_TRIGGER, Part
 
 
 class WorkflowState(StrEnum):
@@ -57,13 +57,15 @@ class PlannedPart:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """The row of a run. It changes when the run starts, is cancelled, ends or is resumed, and not in between:
-    how far it has come follows from its tasks.
+    """The row of a run. It changes when the run is made, begins, is cancelled, ends or is resumed, and not in
+    between: how far it has come follows from its tasks.
 
     `parameters`, `outputs`: JSON objects. `pins`: the version of every workflow it contains, its own too.
     `round`: how often it was resumed; `since`: of each stage (empty: 0) the first round whose parts count.
     `parent`: the part of another run that it is. `stages`: once it has ended, the letter of every stage in
-    the order of the definition. `plan`: by stage, or `stage[key]`, if it was planned.
+    the order of the definition. `plan`: by stage, or `stage[key]`, if it was planned; its times count from
+    `begun_at`, before which nothing of the run is submitted: it waits for `start_at`, or for its plan.
+    `trigger`, `due_ms`: of the firing that it is.
     """
 
     id: WorkflowRunId
@@ -86,6 +88,10 @@ class WorkflowRun:
     stages: str = ""
     plan: Mapping[str, PlannedPart] = field(default_factory=dict)
     forecast_s: float | None = None  # how long the plan says it takes
+    begun_at: float | None = None
+    start_at: float | None = None
+    trigger: TriggerId = NO_TRIGGER
+    due_ms: int | None = None
 
     @property
     def ended(self) -> bool:

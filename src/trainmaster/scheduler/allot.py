@@ -159,7 +159,7 @@ def _claim(
     least, most = spec.min_workers, spec.max_workers
     if workers and not (spec.elastic and settled):
         least = most = workers
-    if task.pinned is not None:
+    elif task.pinned is not None:
         least = most = task.pinned
     most = min(most, max(room.holds(task), least))
     quota = state.quotas.get(spec.user)

@@ -33,6 +33,8 @@ def explain_stage(state: State, unfolding: Unfolding, number: int) -> str:
     at, stage, before = unfolding.stages[number], unfolding.stage(number), unfolding.graph.before[number]
     if at.state in STAGE_ENDED:
         return at.reason or "done"
+    if unfolding.holds:
+        return f"its run has not begun: {unfolding.run.reason}"
     if at.state is StageState.WAITING:
         waits = [need for need in before if unfolding.stages[need].state not in STAGE_ENDED]
         names = [

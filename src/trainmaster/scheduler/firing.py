@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from trainmaster.domain.chance import mix
@@ -20,41 +21,50 @@ from trainmaster.domain.events import (
     TriggerCreated,
     TriggerDeleted,
     TriggerPaused,
+    WorkflowRegistered,
 )
 from trainmaster.domain.firing import (
     Cause,
     Firing,
     FiringOutcome,
+    Started,
     Trigger,
-    TriggerConflict,
     TriggerExists,
     UnknownTrigger,
     changed,
 )
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.ids import TaskId, TriggerId, UserName, task_id
-from trainmaster.domain.task import TaskSpec
+from trainmaster.domain.ids import TaskId, TriggerId, UserName, WorkflowRunId
+from trainmaster.domain.target import WorkflowTarget
 from trainmaster.domain.trigger import Misfire, Overlap
 from trainmaster.policies.firing.due import due_times, is_fixed_delay, start_time
 from trainmaster.policies.firing.misfire import why_missed
-from trainmaster.scheduler.attempts import cancel
+from trainmaster.scheduler.starting import begins_at, check_startable, start, stop
 from trainmaster.scheduler.state import Change
-from trainmaster.scheduler.submission import check_placeable_now, submit
-
-_CAUSES = {Cause.SCHEDULE: 0, Cause.MANUAL: 1, Cause.BACKFILL: 2}  # salts of ids: never renumber
 
 
-def fire(change: Change) -> bool:
-    """Decide on what is due. True if there is more than one step should do: step again at once."""
+def fire(change: Change) -> None:
+    """Decide on what is due, as far as one step should, and release what waited."""
     book, limits = change.state.triggers, change.state.limits
     left = limits.firings
     while left > 0 and (trigger := book.take(change.now)) is not None:
-        left -= _claim(change, trigger, left)
+        weight = limits.run_firings if isinstance(trigger.target, WorkflowTarget) else 1
+        left -= weight * _claim(change, trigger, max(left // weight, 1))
+    release(change)
+
+
+def release(change: Change) -> None:
+    """What waited for something that is over now may start."""
+    book = change.state.triggers
     freed, book.freed = book.freed, set()
     for trigger_id in sorted(freed):
         if trigger_id in book.all:
             _release(change, book.all[trigger_id])
-    following = book.next_due()
+
+
+def more_is_due(change: Change) -> bool:
+    """There is more to decide on than one step should: step again at once."""
+    following = change.state.triggers.next_due()
     return following is not None and following <= change.now
 
 
@@ -73,7 +83,9 @@ def _claim(change: Change, trigger: Trigger, most: int) -> int:
         why = "" if is_fixed_delay(trigger.timing) else why_missed(
             late_ms, trigger.grace_ms, followed, trigger.misfire, trigger.window_ms
         )  # fmt: skip
-        if why:
+        if due in trigger.decided:
+            pass
+        elif why:
             trigger, later = _missed(change, trigger, due, following, why)
             if later != following and later is not None:
                 dues = due_times(trigger.timing, later)
@@ -85,6 +97,8 @@ def _claim(change: Change, trigger: Trigger, most: int) -> int:
             busy = state.triggers.busy(trigger.id)
             following = None if busy else next(due_times(trigger.timing, due, now_ms), None)
         trigger = changed(trigger, last_ms=due, next_ms=following)
+        if trigger.decided:
+            trigger = changed(trigger, decided=tuple(one for one in trigger.decided if one > due))
         due = following
     change.trigger(trigger)
     state.triggers.remember(trigger, dues)
@@ -134,8 +148,8 @@ def _decide(change: Change, trigger: Trigger, due: int, cause: Cause) -> None:
             for old in waiting:
                 _skipped(change, trigger, old.due_ms, old.cause, "a later firing took its place")
             waiting = []
-            for task_id_ in sorted(book.live.get(trigger.id, ())):
-                cancel(change, change.state.tasks[task_id_], f"a later firing of {trigger.name} takes over")
+            for started in sorted(book.live.get(trigger.id, ())):
+                stop(change, started, f"a later firing of {trigger.name} takes over")
         why = "waits until what an earlier firing started is over"
         held = _row(change, trigger, due, FiringOutcome.WAITING, cause, why)
         book.waiting[trigger.id] = [*waiting, held]
@@ -144,6 +158,7 @@ def _decide(change: Change, trigger: Trigger, due: int, cause: Cause) -> None:
 def _release(change: Change, trigger: Trigger) -> None:
     """Something that a trigger started is over: what waits for that may start."""
     book = change.state.triggers
+    book.back_on_wheel(trigger, change.state.limits.lead_s)
     while not trigger.paused and (waiting := book.waiting.get(trigger.id)):
         if book.live.get(trigger.id) and trigger.overlap is not Overlap.ALLOW:
             break
@@ -164,44 +179,7 @@ def _start(change: Change, trigger: Trigger, due: int, cause: Cause) -> None:
     except TrainmasterError as error:
         _skipped(change, trigger, due, cause, error.message)
         return
-    change.state.triggers.started(trigger.id, started)
     _row(change, trigger, due, FiringOutcome.FIRED, cause, "", started)
-
-
-def start(change: Change, trigger: Trigger, due: int, cause: Cause) -> TaskId:
-    """Start what the trigger starts. Raises TrainmasterError if that is refused, with nothing changed.
-
-    The place to add other targets than tasks. A new one must have a deterministic id, be counted in
-    `Triggers.started`, and say `Triggers.over` when it ends.
-    """
-    new = task_id(mix(trigger.seed, due, _CAUSES[cause]))
-    if new in change.state.tasks:
-        raise TriggerConflict(f"{new}, which this firing starts, is there already", task=new)
-    submit(change, new, spec_of(trigger, due, cause, change.now), f"by trigger {trigger.name}")
-    return new
-
-
-def spec_of(trigger: Trigger, due: int, cause: Cause, now: float) -> TaskSpec:
-    """The task of one firing."""
-    spec = trigger.target
-    start_ms = due
-    if cause is Cause.SCHEDULE:
-        start_ms = start_time(trigger.timing, due, trigger.seed)
-    labels = spec.labels
-    if trigger.period_ms is not None:
-        labels = (
-            *(pair for pair in labels if pair[0] != "period_s"),
-            ("period_s", f"{trigger.period_ms / 1000:g}"),
-        )
-    return replace(
-        spec,
-        user=trigger.user,
-        start_at=start_ms / 1000 if start_ms / 1000 > now else None,
-        deadline=None if trigger.deadline_s is None else due / 1000 + trigger.deadline_s,
-        labels=labels,
-        trigger=trigger.id,
-        due_ms=due,
-    )
 
 
 def _skipped(change: Change, trigger: Trigger, due: int, cause: Cause, why: str) -> None:
@@ -216,9 +194,14 @@ def _row(
     outcome: FiringOutcome,
     cause: Cause,
     reason: str,
-    task: TaskId | None = None,
+    started: Started | None = None,
 ) -> Firing:
-    return change.firing(Firing(trigger.id, due, outcome, change.now, cause, task, reason))
+    made = Firing(trigger.id, due, outcome, change.now, cause, reason=reason)
+    if started is not None:
+        of_workflow = isinstance(trigger.target, WorkflowTarget)
+        kind = {"run": WorkflowRunId(started)} if of_workflow else {"task": TaskId(started)}
+        made = replace(made, **kind)
+    return change.firing(made)
 
 
 def _record(change: Change, kind: RecordKind, trigger: Trigger, due: int | None, reason: str) -> None:
@@ -237,45 +220,89 @@ def instant(moment_ms: int) -> str:
 
 
 def on_trigger_created(change: Change, event: TriggerCreated) -> None:
-    """Raises TriggerExists, Unplaceable."""
+    """Raises TriggerExists, and as `check_startable`."""
     trigger = event.trigger
     _must_be_free(change, trigger)
-    check_placeable_now(change, trigger.target)
-    after = int(change.now * 1000)
-    change.trigger(
-        changed(trigger, created_at=change.now, next_ms=next(due_times(trigger.timing, after), None))
-    )
+    following = next(due_times(trigger.timing, int(change.now * 1000)), None)
+    trigger = changed(trigger, created_at=change.now, next_ms=following)
+    change.state.library.put(event.definitions)
+    try:
+        check_startable(change, trigger, following or 0)
+    except TrainmasterError:
+        _tidy_library(change)
+        raise
+    change.trigger(trigger)
     _record(change, RecordKind.TRIGGER_CREATED, trigger, None, f"by {trigger.user}")
 
 
 def on_trigger_changed(change: Change, event: TriggerChanged) -> None:
-    """The new rule counts from now. What was claimed stays. Raises UnknownTrigger, TriggerExists,
-    Unplaceable."""
+    """The new definition counts from now: also for due times to come that were claimed ahead, if they have
+    not begun (see `Triggers.recall`). Raises UnknownTrigger, TriggerExists, and as `check_startable`."""
     before = _known(change, event.trigger.id)
     _must_be_free(change, event.trigger)
-    check_placeable_now(change, event.trigger.target)
-    now_ms = int(change.now * 1000)
-    if before.next_ms is not None and before.next_ms <= now_ms:
+    book, now_ms = change.state.triggers, int(change.now * 1000)
+    busy = is_fixed_delay(event.trigger.timing) and book.busy(before.id)
+    following = None if busy else next(due_times(event.trigger.timing, now_ms), None)
+    change.state.library.put(event.definitions)
+    try:
+        check_startable(change, event.trigger, following or now_ms)
+    except TrainmasterError:
+        _tidy_library(change)
+        raise
+    if before.next_ms is not None and before.next_ms <= now_ms and not _claimed(change, before):
         _row(
             change, before, before.next_ms, FiringOutcome.MISSED, Cause.SCHEDULE,
             "missed, with all until its rule was changed",
         )  # fmt: skip
-    last = before.last_ms if before.last_ms is not None else 0
-    busy = is_fixed_delay(event.trigger.timing) and change.state.triggers.busy(before.id)
-    following = None if busy else next(due_times(event.trigger.timing, max(now_ms, last)), None)
-    change.trigger(
-        changed(
-            event.trigger,
-            created_at=before.created_at,
-            seed=before.seed,
-            paused=before.paused,
-            last_ms=before.last_ms,
-            next_ms=following,
-            missed=0,
-        )
+    after = changed(
+        event.trigger,
+        created_at=before.created_at,
+        seed=mix(before.seed, now_ms),  # what is started from now on is none of what was taken back
+        paused=before.paused,
+        last_ms=_last_come(before, now_ms),
+        next_ms=following,
+        missed=0,
+        decided=tuple(due for due in before.decided if due > now_ms),
     )
-    change.state.triggers.freed.add(before.id)
+    change.trigger(after)
+    claimed = [started for started in book.live.get(before.id, ()) if _to_come(change, started, now_ms)]
+    book.recall(before.id, claimed)
+    for started in sorted(claimed):
+        stop(change, started, f"its trigger was changed by {event.by} before its time")
+    book.freed.add(before.id)
+    _tidy_library(change)
     _record(change, RecordKind.TRIGGER_CHANGED, event.trigger, None, f"by {event.by}")
+
+
+def _claimed(change: Change, trigger: Trigger) -> bool:
+    """Has an earlier definition claimed the due time to be decided on next?"""
+    tasks = (change.state.tasks[TaskId(one)] for one in change.state.triggers.recalled.get(trigger.id, ()))
+    return trigger.next_ms in trigger.decided or any(task.spec.due_ms == trigger.next_ms for task in tasks)
+
+
+def _to_come(change: Change, started: Started, now_ms: int) -> bool:
+    """Was it claimed for a due time that has not come, and has not begun?"""
+    task = change.state.tasks.get(TaskId(started))
+    return task is not None and task.started_at is None and (task.spec.due_ms or 0) > now_ms
+
+
+def _last_come(trigger: Trigger, now_ms: int) -> int | None:
+    """The latest due time decided on, those to come aside."""
+    if trigger.last_ms is None or trigger.last_ms <= now_ms:
+        return trigger.last_ms
+    since = now_ms - 2 * (trigger.period_ms or 60_000)
+    return max(takewhile(lambda due: due <= now_ms, due_times(trigger.timing, since)), default=None)
+
+
+def _tidy_library(change: Change) -> None:
+    targets = (trigger.target for trigger in change.state.triggers.all.values())
+    change.state.library.keep(target for target in targets if isinstance(target, WorkflowTarget))
+
+
+def on_workflow_registered(change: Change, event: WorkflowRegistered) -> None:
+    """What triggers start from now on is the new version, where they do not name one."""
+    change.state.library.put(event.definitions)
+    _tidy_library(change)
 
 
 def on_trigger_paused(change: Change, event: TriggerPaused) -> None:
@@ -299,6 +326,7 @@ def on_trigger_deleted(change: Change, event: TriggerDeleted) -> None:
     for firing in change.state.triggers.waiting.get(trigger.id, ()):
         _skipped(change, trigger, firing.due_ms, firing.cause, f"its trigger was deleted by {event.by}")
     change.state.triggers.drop(trigger.id)
+    _tidy_library(change)
     change.out.triggers.pop(trigger.id, None)
     change.out.dropped_triggers.append(trigger.id)
     _record(change, RecordKind.TRIGGER_DELETED, trigger, None, f"by {event.by}")
@@ -320,9 +348,8 @@ def _recall(change: Change, trigger: Trigger, by: UserName, done: str) -> None:
     """Take back what was claimed ahead of its time and has not begun. A lane may begin it all the same: its
     row says what became of it (`Change.task`)."""
     for started in sorted(change.state.triggers.live.get(trigger.id, ())):
-        task = change.state.tasks[started]
-        if (task.spec.start_at or 0.0) > change.now and task.started_at is None:
-            cancel(change, task, f"{done} by {by} before its time")
+        if (begins_at(change, started) or 0.0) > change.now:
+            stop(change, started, f"{done} by {by} before its time")
 
 
 def _known(change: Change, trigger: TriggerId) -> Trigger:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.errors import InvariantBroken
+from trainmaster.domain.firing import Started
+from trainmaster.domain.ids import TriggerId
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.run import Run
 from trainmaster.domain.task import Intent, Task, TaskKind
@@ -102,7 +104,7 @@ def _triggers(must: Must, state: State) -> None:
     must(len(set(names)) == len(names), "no two triggers have one name", names)
     for trigger in book.all.values():
         due = trigger.next_ms is not None and not trigger.paused
-        must(not due or trigger.id in on_wheel, "what is due next is on the wheel", trigger.id)
+        must(not due or trigger.id in on_wheel | book.held, "what is due next is on the wheel", trigger.id)
         after = trigger.next_ms is None or trigger.last_ms is None or trigger.next_ms > trigger.last_ms
         must(after, "no due time is decided on twice", (trigger.id, trigger.last_ms, trigger.next_ms))
         live, waiting = book.live.get(trigger.id, set()), book.waiting.get(trigger.id, [])
@@ -110,7 +112,11 @@ def _triggers(must: Must, state: State) -> None:
         must(held, "firings wait for something", (trigger.id, [firing.due_ms for firing in waiting]))
         dues = [firing.due_ms for firing in waiting]
         must(len(set(dues)) == len(dues), "no due time waits twice", (trigger.id, dues))
-    started = {(task.spec.trigger, task.id) for task in state.tasks.values() if task.spec.trigger in book.all}
+    started: set[tuple[TriggerId, Started]] = {
+        (task.spec.trigger, task.id) for task in state.tasks.values() if task.spec.trigger in book.all
+    }
+    runs = [unfolding.run for unfolding in state.unfoldings.values()]
+    started |= {(run.trigger, run.id) for run in runs if run.trigger in book.all}
     indexed = {(trigger, task) for trigger, tasks in book.live.items() for task in tasks}
     must(indexed == started, "what they started and is live is known", indexed ^ started)
 
@@ -122,7 +128,13 @@ def _workflows(must: Must, state: State) -> None:
     for run_id, unfolding in state.unfoldings.items():
         unfolding.check()
         must(not unfolding.finished, "a run with every stage ended has ended", run_id)
-        must(unfolding.open > 0, "something of a live run is open", run_id)
+        begun = unfolding.run.begun_at is not None
+        must(begun == (not unfolding.holds), "a run begins once nothing holds it", run_id)
+        must(
+            begun == (unfolding.open > 0),
+            "something of a run that has begun is open, and of no other",
+            run_id,
+        )
         for at in unfolding.stages:
             for one in at.open.values():
                 must(one in state.tasks or one in state.unfoldings, "open parts are live", (run_id, one))

@@ -44,9 +44,11 @@ from trainmaster.domain.events import (
     WorkerReady,
     WorkflowCancelRequested,
     WorkflowOpened,
+    WorkflowPlanned,
+    WorkflowRegistered,
 )
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId
+from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.learned import NOTHING_LEARNED, learn, paused
 from trainmaster.domain.lifecycle import ENDED, OCCUPYING, Move, TaskState, advance
 from trainmaster.domain.run import Exit, Fault, Run, RunReport, RunState, settled
@@ -71,12 +73,19 @@ from trainmaster.scheduler.firing import (
     on_trigger_created,
     on_trigger_deleted,
     on_trigger_paused,
+    on_workflow_registered,
 )
 from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.state import Change, Progress, arm, moved
 from trainmaster.scheduler.submission import check_placeable_now, submit
-from trainmaster.scheduler.timers import Timer, TimerKind
-from trainmaster.scheduler.workflows import on_node_lost, on_opened, on_workflow_cancel, on_workflow_timeout
+from trainmaster.scheduler.timers import OF_RUNS, Timer, TimerKind
+from trainmaster.scheduler.workflows import (
+    on_node_lost,
+    on_opened,
+    on_planned,
+    on_run_timer,
+    on_workflow_cancel,
+)
 
 
 def react(change: Change, event: Event) -> None:
@@ -386,8 +395,8 @@ def on_timer(change: Change, timer: Timer) -> None:
     if timer.kind is TimerKind.ALLOTMENT:
         change.state.allot_due = change.state.unsettled = True
         return
-    if timer.kind is TimerKind.WORKFLOW_TIMEOUT:
-        on_workflow_timeout(change, WorkflowRunId(timer.task), timer.stamp)
+    if timer.kind in OF_RUNS:
+        on_run_timer(change, timer)
         return
     task = change.state.tasks.get(timer.task)
     if task is None or task.state in ENDED:
@@ -444,5 +453,7 @@ _REACTIONS: dict[type, Callable[[Change, Any], None]] = {
     GroupBroken: on_broken,
     TrainingConverged: on_converged,
     WorkflowOpened: on_opened,
+    WorkflowPlanned: on_planned,
+    WorkflowRegistered: on_workflow_registered,
     WorkflowCancelRequested: on_workflow_cancel,
 }

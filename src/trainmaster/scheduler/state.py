@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
 from trainmaster.domain.errors import TrainmasterError
-from trainmaster.domain.firing import Firing, FiringOutcome, Trigger
+from trainmaster.domain.firing import Firing, FiringOutcome, Trigger, changed
 from trainmaster.domain.history import Record, RecordKind
 from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.learned import Learned
@@ -24,6 +25,7 @@ from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
 from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
+from trainmaster.scheduler.library import Library
 from trainmaster.scheduler.ready import Ready
 from trainmaster.scheduler.timers import Timer, TimerKind, Timers
 from trainmaster.scheduler.triggers import Triggers
@@ -51,11 +53,13 @@ class Limits:
     joiner_patience_s: float = 300.0  # from a worker's launch to its being ready to train
     group_patience_s: float = 60.0  # from a plan to everybody training by it
     silence_s: float = 2.0  # from the first report of a broken step to that of the last member
+    planning_patience_s: float = 120.0  # for the plan of a workflow run, before it begins without one
     open_parts: int = 1000  # tasks of one workflow run that are submitted at a time
     stable_s: float = 60.0  # a generation that lasts so long forgives earlier failures
     group_failures: int = 3  # workers or generations that may fail in a row
     lead_s: float = 10.0  # before it is due a function is given to a lane, which keeps the time
     firings: int = 1000  # due times decided on in one step; the rest follow in the next
+    run_firings: int = 20  # a workflow run started counts as so many: its first tasks are submitted, too
     waiting_firings: int = 1000  # of one trigger, held by its overlap policy; further ones are skipped
     missed_rows: int = 10_000  # missed due times in a row that get a row each; the rest get one together
 
@@ -113,6 +117,7 @@ class State:
     scored_by: Placement | None = None  # whose scores they are
     placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
     unfoldings: dict[WorkflowRunId, Unfolding] = field(default_factory=dict)  # the live workflow runs
+    library: Library = field(default_factory=Library)  # of the workflows that triggers start
     next_run_seq: int = 1
     parts_ended: list[Task] = field(default_factory=list)  # of workflow runs, in this step
     runs_due: dict[WorkflowRunId, None] = field(default_factory=dict)  # to go on with in this step, in order
@@ -199,7 +204,7 @@ class Change:
             state.learned.pop(task.id, None)
             state.targets.pop(task.id, None)
             if task.spec.trigger:
-                self._firing_over(task)
+                self._task_of_firing_over(task)
             state.restarting.pop(task.id, None)
             state.unsettled = True
             if task.spec.part is not None:
@@ -213,17 +218,26 @@ class Change:
             state.ready.remove(task.id)
         return task
 
-    def _firing_over(self, task: Task) -> None:
+    def _task_of_firing_over(self, task: Task) -> None:
         """What a trigger started has ended. If it was claimed ahead and taken back in time, it never
         fired."""
-        spec = task.spec
+        spec, key = task.spec, (task.spec.trigger, task.spec.due_ms or 0)
         never = task.state is TaskState.CANCELLED and task.first_started_at is None
-        if never and spec.start_at is not None and spec.due_ms is not None:
-            outcome = FiringOutcome.SKIPPED
-            self.firing(
-                Firing(spec.trigger, spec.due_ms, outcome, self.now, task=task.id, reason=task.reason)
-            )
+        if never and spec.start_at is not None:
+            self.firing(Firing(*key, FiringOutcome.SKIPPED, self.now, task=task.id, reason=task.reason))
+        trigger = self.state.triggers.all.get(spec.trigger)
+        recalled = self.state.triggers.recalled.get(spec.trigger, ())
+        if task.id in recalled and not never and trigger is not None:
+            # Its lane was faster than the change of its trigger: that due time has fired.
+            self.trigger(changed(trigger, decided=(*trigger.decided, spec.due_ms or 0)))
         self.state.triggers.over(spec.trigger, task.id)
+
+    def run_of_firing_over(self, run: WorkflowRun) -> None:
+        """The same of a workflow run."""
+        if run.begun_at is None and run.start_at is not None:
+            key = (run.trigger, run.due_ms or 0)
+            self.firing(Firing(*key, FiringOutcome.SKIPPED, self.now, run=run.id, reason=run.reason))
+        self.state.triggers.over(run.trigger, run.id)
 
     def _elastic(self, task: Task) -> None:
         """Keep the indexes of the tasks that hold or want a changeable number of workers."""
@@ -350,7 +364,17 @@ def restore(
         change.task(task)
         arm(change, task)
         if task.spec.trigger:
-            state.triggers.started(task.spec.trigger, task.id)
+            _restore_started(state, task)
+
+
+def _restore_started(state: State, task: Task) -> None:
+    """What a trigger has started; and whether that is being taken back, for the trigger was changed."""
+    spec, book = task.spec, state.triggers
+    book.started(spec.trigger, task.id)
+    trigger = book.all.get(spec.trigger)
+    ahead = task.intent is Intent.CANCEL and spec.start_at is not None and task.started_at is None
+    if ahead and trigger is not None and (spec.due_ms or 0) >= (trigger.next_ms or inf):
+        book.recall(spec.trigger, {task.id} | book.recalled.get(spec.trigger, set()))
 
 
 def _restarting(task: Task) -> bool:

@@ -8,7 +8,7 @@ from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import Event
 from trainmaster.scheduler.cycle import cycle
 from trainmaster.scheduler.elastic import OF_WORKERS, regroup
-from trainmaster.scheduler.firing import fire
+from trainmaster.scheduler.firing import fire, more_is_due, release
 from trainmaster.scheduler.reactor import on_submitted, on_timer, react
 from trainmaster.scheduler.state import Change, Outcome, State
 from trainmaster.scheduler.workflows import advance
@@ -33,14 +33,15 @@ def step(state: State, events: Sequence[Event], now: float) -> Outcome:
     regroup(change)
     for timer in state.timers.due(now):
         on_timer(change, timer)
-    late = fire(change)
-    if state.parts_ended or state.runs_due:
+    fire(change)
+    while state.parts_ended or state.runs_due:
         advance(change, on_submitted)  # what follows in their workflows is submitted
+        release(change)  # firings that waited for a run
     if state.unsettled:
         state.unsettled = False
         out.again = cycle(change)
         state.unsettled = out.again
-    out.again = out.again or late
+    out.again = out.again or more_is_due(change)
     wake = [at for at in (state.timers.next_due(), state.triggers.next_due()) if at is not None]
     out.wake_at = min(wake, default=None)
     return out

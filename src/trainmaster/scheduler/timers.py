@@ -16,8 +16,13 @@ class TimerKind(StrEnum):
     PRIORITY_PERIOD = "priority-period"
     GROUP_PATIENCE = "group-patience"  # stamp: the generation that should have begun
     JOINER_PATIENCE = "joiner-patience"  # stamp: the rank that should be a member
-    WORKFLOW_TIMEOUT = "workflow-timeout"  # of a workflow run instead of a task; stamp: its round
+    WORKFLOW_TIMEOUT = "workflow-timeout"  # this and the next two: of a workflow run; stamp: its round
+    WORKFLOW_TIME = "workflow-time"  # it may begin
+    WORKFLOW_PATIENCE = "workflow-patience"  # it begins without its plan
     ALLOTMENT = "allotment"  # of no task: look at the worker counts again
+
+
+OF_RUNS = frozenset({TimerKind.WORKFLOW_TIMEOUT, TimerKind.WORKFLOW_TIME, TimerKind.WORKFLOW_PATIENCE})
 
 
 class Timer(NamedTuple):

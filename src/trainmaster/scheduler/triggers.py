@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 
-from trainmaster.domain.firing import Firing, Trigger
-from trainmaster.domain.ids import TaskId, TriggerId
+from trainmaster.domain.firing import Firing, Started, Trigger
+from trainmaster.domain.ids import TriggerId
+from trainmaster.domain.target import WorkflowTarget
 from trainmaster.domain.trigger import Overlap, Timing
 from trainmaster.policies.firing.due import due_times, is_fixed_delay
 
@@ -23,8 +24,12 @@ class Triggers:
         self.waiting: dict[
             TriggerId, list[Firing]
         ] = {}  # held by the overlap policy, the first to come first
-        self.live: dict[TriggerId, set[TaskId]] = {}  # what was started by each and is not over
+        self.live: dict[TriggerId, set[Started]] = {}  # what was started by each and is not over
         self.freed: set[TriggerId] = set()  # something they wait for may have changed
+        # Of changed triggers what was claimed ahead by the earlier definition and is being taken back: until
+        # it is known whether it had begun, nothing more is decided (`held`: and they were off the wheel).
+        self.recalled: dict[TriggerId, set[Started]] = {}
+        self.held: set[TriggerId] = set()
         self._wheel: list[tuple[float, int, TriggerId]] = []
         # Beginning a rule anew costs several times as much as going on with it.
         self._begun: dict[TriggerId, tuple[Timing, int, Iterator[int]]] = {}
@@ -36,8 +41,9 @@ class Triggers:
         Ahead only where the decision does not depend on what is live when it is due, and where a lane will
         then keep the time.
         """
-        ahead = trigger.overlap is Overlap.ALLOW and trigger.target.could_be_handed_ahead
-        return int(lead_s * 1000) if ahead else 0
+        if isinstance(trigger.target, WorkflowTarget) or trigger.overlap is not Overlap.ALLOW:
+            return 0
+        return int(lead_s * 1000) if trigger.target.could_be_handed_ahead else 0
 
     def put(self, trigger: Trigger, lead_s: float) -> None:
         """Add a trigger, or replace its value. `lead_s`: how long before it is due to decide."""
@@ -52,11 +58,12 @@ class Triggers:
 
     def drop(self, trigger: TriggerId) -> None:
         """Forget a trigger. What it started goes on."""
-        for index in (self.all, self.waiting, self.live, self._begun):
+        for index in (self.all, self.waiting, self.live, self.recalled, self._begun):
             index.pop(trigger, None)
         self.freed.discard(trigger)
+        self.held.discard(trigger)
 
-    def started(self, trigger: TriggerId, what: TaskId) -> None:
+    def started(self, trigger: TriggerId, what: Started) -> None:
         """Note something live that one of the triggers there are has started."""
         if trigger in self.all:
             self.live.setdefault(trigger, set()).add(what)
@@ -65,20 +72,41 @@ class Triggers:
         """Something it started is not over, or waits to be started."""
         return bool(self.live.get(trigger) or self.waiting.get(trigger))
 
-    def over(self, trigger: TriggerId, what: TaskId) -> None:
+    def over(self, trigger: TriggerId, what: Started) -> None:
         """What a firing started has ended."""
         live = self.live.get(trigger)
         if live is not None and what in live:
             live.discard(what)
             self.freed.add(trigger)
+        recalled = self.recalled.get(trigger)
+        if recalled is not None:
+            recalled.discard(what)
+            if not recalled:
+                del self.recalled[trigger]
+
+    def recall(self, trigger: TriggerId, claimed: Iterable[Started]) -> None:
+        """Decide on nothing of a trigger until all of `claimed` is over, and wait for nothing else."""
+        self.recalled.pop(trigger, None)
+        if waits := set(claimed):
+            self.recalled[trigger] = waits
+
+    def back_on_wheel(self, trigger: Trigger, lead_s: float) -> None:
+        """Of a trigger that was held, if nothing holds it any more."""
+        if trigger.id in self.held and trigger.id not in self.recalled:
+            self.held.discard(trigger.id)
+            if trigger.next_ms is not None and not trigger.paused:
+                self.again(trigger, lead_s)
 
     def take(self, now: float) -> Trigger | None:
         """Take the trigger that is to be decided on first, if its time has come."""
         while self._wheel and self._wheel[0][0] <= now:
             _, due, trigger_id = heapq.heappop(self._wheel)
             trigger = self.all.get(trigger_id)
-            if trigger is not None and not trigger.paused and trigger.next_ms == due:
+            if trigger is None or trigger.paused or trigger.next_ms != due:
+                continue
+            if trigger_id not in self.recalled:
                 return trigger
+            self.held.add(trigger_id)
         return None
 
     def dues_after_next(self, trigger: Trigger) -> Iterator[int]:

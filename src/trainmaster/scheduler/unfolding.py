@@ -11,6 +11,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from trainmaster.domain.errors import (
@@ -66,6 +67,13 @@ class StageRun:
     value: Any = None  # of the results, once somebody asked
 
 
+class Hold(StrEnum):
+    """What a run waits for before anything of it is submitted."""
+
+    TIME = "it waits for the time it is to start at"
+    PLAN = "planning"
+
+
 class Unfolding:
     """`library`: the graphs of all workflows this run may contain, by name."""
 
@@ -77,6 +85,7 @@ class Unfolding:
         self.stages = [StageRun(waits=len(needs)) for needs in graph.before]
         self.left = len(self.stages)  # stages that have not ended
         self.stopping = False
+        self.holds: set[Hold] = set()
         self.open = 0  # parts submitted and not ended
         self.parts_made = self.parts_ended = 0
         self._fresh = deque(number for number in graph.order if not graph.before[number])

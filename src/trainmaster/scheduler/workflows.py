@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from trainmaster.domain.cluster import NodeState
+from trainmaster.domain.commands import MakePlan
 from trainmaster.domain.errors import InvalidWorkflow, TrainmasterError, ValueTooLarge, WorkflowRunEnded
-from trainmaster.domain.events import TaskSubmitted, WorkflowCancelRequested, WorkflowOpened
+from trainmaster.domain.events import TaskSubmitted, WorkflowCancelRequested, WorkflowOpened, WorkflowPlanned
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import NodeId, TaskId, WorkflowRunId, task_id, workflow_run_id
 from trainmaster.domain.lifecycle import Move, TaskState
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.task import Part, Planned, Task, TaskKind, TaskSpec, validate
 from trainmaster.domain.template import Path, fill, fill_text
-from trainmaster.domain.workflow import MAX_DEPTH, MAX_VALUE_BYTES, Stage, with_defaults
+from trainmaster.domain.workflow import MAX_DEPTH, MAX_VALUE_BYTES, Graph, Stage, with_defaults
 from trainmaster.domain.workflow_run import PartEnd, StageState, WorkflowRun, WorkflowState
 from trainmaster.scheduler.attempts import cancel, finish
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
-from trainmaster.scheduler.unfolding import Order, Unfolding, nested_too_deeply
+from trainmaster.scheduler.unfolding import Hold, Order, Unfolding, nested_too_deeply
 
 Submit = Callable[[Change, TaskSubmitted], None]
 
@@ -45,20 +46,58 @@ _RUN_STATES = {
 def on_opened(change: Change, event: WorkflowOpened) -> None:
     """A run begins, or goes on after a restart or a resumption (see `WorkflowOpened`)."""
     state, run = change.state, event.run
-    unfolding = Unfolding(event.library[run.workflow], run, event.library)
     if event.fresh:
-        unfolding.run = run = replace(run, seq=state.next_run_seq, created_at=change.now)
-        state.next_run_seq += 1
-    else:
-        state.next_run_seq = max(state.next_run_seq, run.seq + 1)
-    if event.fresh or event.resumed:
+        open_run(change, run, event.library, f"by {event.by}" if event.by else "")
+        return
+    unfolding = Unfolding(event.library[run.workflow], run, event.library)
+    state.next_run_seq = max(state.next_run_seq, run.seq + 1)
+    if event.resumed:
         change.workflow_run(run)
-        kind = RecordKind.WORKFLOW_RESUMED if event.resumed else RecordKind.WORKFLOW_STARTED
-        _record(change, kind, run, f"by {event.by}" if event.by else "")
+        _record(change, RecordKind.WORKFLOW_RESUMED, run, f"by {event.by}" if event.by else "")
     unfolding.replay(event.recorded)
     if run.stopping:
         unfolding.stop()
     _add(change, unfolding)
+
+
+def open_run(change: Change, run: WorkflowRun, library: Mapping[str, Graph], reason: str) -> None:
+    """Record a run. It begins at once, or when nothing holds it any more."""
+    run = replace(run, seq=change.state.next_run_seq, created_at=change.now)
+    change.state.next_run_seq += 1
+    change.workflow_run(run)
+    _record(change, RecordKind.WORKFLOW_STARTED, run, reason)
+    _add(change, Unfolding(library[run.workflow], run, library))
+
+
+def on_planned(change: Change, event: WorkflowPlanned) -> None:
+    """A run has the plan it waited for, or will not have one. Late plans change nothing."""
+    unfolding = change.state.unfoldings.get(event.run)
+    if unfolding is None or Hold.PLAN not in unfolding.holds:
+        return
+    _put(change, unfolding, plan=event.plan, forecast_s=event.forecast_s, reason=event.reason)
+    _let_go(change, unfolding, Hold.PLAN)
+
+
+def on_run_timer(change: Change, timer: Timer) -> None:
+    """Void if the run has been resumed since, or has ended."""
+    unfolding = change.state.unfoldings.get(WorkflowRunId(timer.task))
+    if unfolding is None or unfolding.run.round != timer.stamp:
+        return
+    if timer.kind is TimerKind.WORKFLOW_TIME:
+        _let_go(change, unfolding, Hold.TIME)
+    elif timer.kind is TimerKind.WORKFLOW_TIMEOUT:
+        _stop(change, unfolding, "timeout", f"it ran longer than {unfolding.graph.spec.timeout_s or 0.0:g} s")
+    elif Hold.PLAN in unfolding.holds:
+        patience = change.state.limits.planning_patience_s
+        _put(change, unfolding, reason=f"not planned: there was no plan within {patience:g} s")
+        _let_go(change, unfolding, Hold.PLAN)
+
+
+def stop_run(change: Change, run: WorkflowRunId, reason: str) -> None:
+    """Cancel a run, if it is live."""
+    unfolding = change.state.unfoldings.get(run)
+    if unfolding is not None:
+        _stop(change, unfolding, "cancel", reason)
 
 
 def on_workflow_cancel(change: Change, event: WorkflowCancelRequested) -> None:
@@ -66,13 +105,6 @@ def on_workflow_cancel(change: Change, event: WorkflowCancelRequested) -> None:
     if unfolding is None:
         raise WorkflowRunEnded(f"{event.run} has ended or never existed", run=event.run)
     _stop(change, unfolding, "cancel", f"cancelled by {event.by}")
-
-
-def on_workflow_timeout(change: Change, run_id: WorkflowRunId, round_: int) -> None:
-    unfolding = change.state.unfoldings.get(run_id)
-    if unfolding is not None and unfolding.run.round == round_:
-        limit = unfolding.graph.spec.timeout_s or 0.0
-        _stop(change, unfolding, "timeout", f"it ran longer than {limit:g} s")
 
 
 def on_node_lost(change: Change, node: NodeId) -> None:
@@ -103,10 +135,60 @@ def _add(change: Change, unfolding: Unfolding) -> None:
     run = unfolding.run
     change.state.unfoldings[run.id] = unfolding
     change.state.runs_due[run.id] = None
-    limit = unfolding.graph.spec.timeout_s
+    if run.trigger:
+        change.state.triggers.started(run.trigger, run.id)
+    if run.begun_at is not None or run.stopping:
+        _limit(change, unfolding)
+        return
+    if run.start_at is not None and run.start_at > change.now:
+        unfolding.holds.add(Hold.TIME)
+        _arm(change, unfolding, TimerKind.WORKFLOW_TIME, run.start_at)
+    if unfolding.graph.spec.plan and run.parent is None and not run.plan and not run.stopping:
+        unfolding.holds.add(Hold.PLAN)
+        change.out.commands.append(MakePlan(run.id))
+        begin = max(change.now, run.start_at or 0.0)
+        _arm(change, unfolding, TimerKind.WORKFLOW_PATIENCE, begin + change.state.limits.planning_patience_s)
+    if unfolding.holds:
+        _put(change, unfolding, reason=min(unfolding.holds))
+    else:
+        _begin(change, unfolding)
+
+
+def _let_go(change: Change, unfolding: Unfolding, hold: Hold) -> None:
+    """One thing less to wait for. The run begins with the last."""
+    if hold in unfolding.holds:
+        unfolding.holds.discard(hold)
+        if not unfolding.holds:
+            _begin(change, unfolding)
+        elif hold is Hold.TIME:
+            _put(change, unfolding, reason=Hold.PLAN)
+
+
+def _begin(change: Change, unfolding: Unfolding) -> None:
+    run = unfolding.run
+    waited = run.reason in (Hold.TIME, Hold.PLAN)
+    _put(change, unfolding, begun_at=change.now, reason="" if waited else run.reason)
+    _limit(change, unfolding)
+    change.state.runs_due[run.id] = None
+
+
+def _put(change: Change, unfolding: Unfolding, **changes: Any) -> None:
+    unfolding.run = replace(unfolding.run, **changes)
+    change.workflow_run(unfolding.run)
+
+
+def _limit(change: Change, unfolding: Unfolding) -> None:
+    """Its timeout: from its beginning, or of a resumed one from now on."""
+    run, limit = unfolding.run, unfolding.graph.spec.timeout_s
     if limit is not None:
-        due = max(run.created_at, change.now) + limit if run.round else run.created_at + limit
-        change.state.timers.set(Timer(due, TimerKind.WORKFLOW_TIMEOUT, TaskId(run.id), run.round))
+        began = change.now if run.begun_at is None else run.begun_at
+        due = max(began, change.now) + limit if run.round else began + limit
+        _arm(change, unfolding, TimerKind.WORKFLOW_TIMEOUT, due)
+
+
+def _arm(change: Change, unfolding: Unfolding, kind: TimerKind, at: float) -> None:
+    run = unfolding.run
+    change.state.timers.set(Timer(at, kind, TaskId(run.id), run.round))
 
 
 def _take_in(change: Change, task: Task) -> None:
@@ -121,7 +203,7 @@ def _take_in(change: Change, task: Task) -> None:
 
 def _go_on(change: Change, unfolding: Unfolding, submit: Submit) -> None:
     state = change.state
-    if not unfolding.run.stopping:
+    if not (unfolding.run.stopping or unfolding.holds):
         nodes = [node.id for node in state.nodes.values() if node.state is NodeState.UP]
         for order in unfolding.take(state.limits.open_parts, nodes):
             _submit(change, unfolding, order, submit)
@@ -172,7 +254,7 @@ def _fail(
 
 def _open_child(change: Change, unfolding: Unfolding, stage: Stage, part: Part, order: Order) -> None:
     """Run another workflow as a part of this run, at the version this run was pinned to."""
-    state, parent = change.state, unfolding.run
+    parent = unfolding.run
     if parent.depth >= MAX_DEPTH:
         raise InvalidWorkflow(
             f"workflows are nested more than {MAX_DEPTH} deep", remedy="look for one that contains itself",
@@ -183,7 +265,7 @@ def _open_child(change: Change, unfolding: Unfolding, stage: Stage, part: Part, 
     parameters = json.dumps(with_defaults(graph.spec, given))
     run = WorkflowRun(
         id=workflow_run_id(_entropy(part)),
-        seq=state.next_run_seq,
+        seq=0,
         workflow=stage.workflow,
         version=dict(parent.pins)[stage.workflow],
         owner=parent.owner,
@@ -193,19 +275,17 @@ def _open_child(change: Change, unfolding: Unfolding, stage: Stage, part: Part, 
         parent=part,
         depth=parent.depth + 1,
     )
-    state.next_run_seq += 1
-    change.workflow_run(run)
-    _record(change, RecordKind.WORKFLOW_STARTED, run, f"by {parent.id}")
     unfolding.submitted(order, run.id)
-    _add(change, Unfolding(graph, run, unfolding.library))
+    open_run(change, run, unfolding.library, f"by {parent.id}")
 
 
 def _stop(change: Change, unfolding: Unfolding, why: str, reason: str) -> None:
     if unfolding.run.stopping:
         return
-    run = unfolding.run = replace(unfolding.run, stopping=why, reason=reason)
-    change.workflow_run(run)
-    _record(change, RecordKind.WORKFLOW_STOPPING, run, reason)
+    _put(change, unfolding, stopping=why, reason=reason)
+    run = unfolding.run
+    _record(change, RecordKind.WORKFLOW_STOPPING, run, reason, why=why)
+    unfolding.holds.clear()
     unfolding.stop()
     for at in unfolding.stages:
         for open_ in list(at.open.values()):
@@ -233,6 +313,8 @@ def _over(change: Change, unfolding: Unfolding) -> None:
     change.workflow_run(run)
     stage_state, kind = _RUN_STATES[state]
     _record(change, kind, run, reason)
+    if run.trigger:
+        change.run_of_firing_over(run)
     parent = change.state.unfoldings.get(run.parent.run) if run.parent is not None else None
     if run.parent is not None and parent is not None:
         result = outputs if unfolding.graph.spec.outputs else None
@@ -258,8 +340,9 @@ def _verdict(unfolding: Unfolding) -> tuple[WorkflowState, str, str]:
         return WorkflowState.FAILED, "{}", "its outputs are nested too deeply"
 
 
-def _record(change: Change, kind: RecordKind, run: WorkflowRun, reason: str) -> None:
-    change.record(kind, reason=reason, run=run.id, workflow=run.workflow, version=run.version)
+def _record(change: Change, kind: RecordKind, run: WorkflowRun, reason: str, **detail: str) -> None:
+    told = {"run": run.id, "workflow": run.workflow, "version": run.version, "user": run.owner, **detail}
+    change.record(kind, None, None, reason, **told)
 
 
 # --- the task of a part ------------------------------------------------------------------------------------
@@ -279,7 +362,7 @@ def _spec(unfolding: Unfolding, stage: Stage, part: Part, order: Order, now: flo
     planned = run.plan.get(stage.name if not part.key else f"{stage.name}[{part.key}]")
     if planned is not None:
         # Planned from the run's beginning; the ordering counts from the submission.
-        start = max(run.created_at + planned.start_s - now, 0.0)
+        start = max((run.begun_at or now) + planned.start_s - now, 0.0)
         changes["planned"] = Planned(NodeId(planned.node), planned.position, start)
     made = respec(spec, **changes)
     if unfolding.graph.given[order.stage] or "arguments" in changes:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import structlog
 
-from trainmaster.domain.commands import Command, Forget, Launch, Regroup, Stop
+from trainmaster.domain.commands import Forget, ForNode, Launch, Regroup, Stop
 from trainmaster.domain.ids import NodeId
 from trainmaster.ports import Engine
 
@@ -24,10 +24,10 @@ class Dispatch:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queues: dict[NodeId, list[Command]] = {}
+        self._queues: dict[NodeId, list[ForNode]] = {}
         self._couriers: dict[NodeId, asyncio.Task[None]] = {}
 
-    def send(self, commands: Sequence[Command]) -> None:
+    def send(self, commands: Sequence[ForNode]) -> None:
         for command in commands:
             queue = self._queues.setdefault(command.node, [])
             queue.append(command)
@@ -57,7 +57,7 @@ class Dispatch:
                 except Exception:
                     log.exception("command not delivered", node=node, kind=kind.__name__)
 
-    async def _deliver(self, node: NodeId, kind: type, commands: list[Command]) -> None:
+    async def _deliver(self, node: NodeId, kind: type, commands: list[ForNode]) -> None:
         if kind is Launch:
             await self._engine.launch(node, [c.run for c in commands if isinstance(c, Launch)])
         elif kind is Forget:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from trainmaster.domain.cluster import Node, NodeState
 from trainmaster.domain.firing import Trigger
 from trainmaster.domain.ids import TriggerId
-from trainmaster.domain.task import TaskKind
+from trainmaster.domain.target import WorkflowTarget
+from trainmaster.domain.task import TaskKind, TaskSpec
 from trainmaster.policies.firing.due import is_fixed_delay
 from trainmaster.ports import Store
 from trainmaster.realtime.analysis import Analysis, analyse
@@ -29,12 +30,15 @@ async def warnings(state: State, store: Store, trigger: Trigger, lane_depth: int
     nothing is preempted; other orderings than rm, dm and edf are taken as edf, the best that can be hoped
     for. A "no" means that some legal pattern of releases misses a deadline.
     """
+    if isinstance(trigger.target, WorkflowTarget):
+        return []  # a graph is none of the literature's recurring tasks
     function = trigger.target.kind is TaskKind.FUNCTION
     others = [
         other
         for other in state.triggers.all.values()
         if other.id != trigger.id
         and not other.paused
+        and isinstance(other.target, TaskSpec)
         and (other.target.kind is TaskKind.FUNCTION) == function
     ]
     group = [*others, trigger]
@@ -68,10 +72,15 @@ async def _costs(store: Store, triggers: Sequence[Trigger]) -> dict[TriggerId, f
     found = {}
     for trigger in triggers:
         learnt = await store.trigger_durations(trigger.id, _LEARNT_FROM)
-        cost = max(learnt, default=trigger.target.estimate_s)
+        cost = max(learnt, default=_task(trigger).estimate_s)
         if cost is not None:
             found[trigger.id] = max(cost, 0.001)
     return found
+
+
+def _task(trigger: Trigger) -> TaskSpec:
+    assert isinstance(trigger.target, TaskSpec)
+    return trigger.target
 
 
 def _analyse(
@@ -91,7 +100,7 @@ def _lanes(nodes: Iterable[Node], depth: int) -> int:
 
 def _places(nodes: Sequence[Node], triggers: Sequence[Trigger]) -> int | None:
     """How many workers run at once, if all need the same and each task has one; else None."""
-    needs = {(one.target.resources, one.target.node_labels, one.target.min_workers) for one in triggers}
+    needs = {(t.resources, t.node_labels, t.min_workers) for t in map(_task, triggers)}
     if len(needs) > 1:
         return None
     ((need, labels, workers),) = needs
@@ -104,7 +113,7 @@ def _by_cores(nodes: Sequence[Node], triggers: Sequence[Trigger], costs: dict[Tr
     """Needs differ: no test of the literature fits, but nothing runs on more cores than there are."""
     cores = sum(node.capacity.cpu_m for node in nodes) / 1000
     used = sum(
-        costs[one.id] * one.target.min_workers * one.target.resources.cpu_m / (one.period_ms or 1)
+        costs[one.id] * _task(one).min_workers * _task(one).resources.cpu_m / (one.period_ms or 1)
         for one in triggers
     )
     if not nodes or used <= cores:

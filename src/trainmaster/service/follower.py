@@ -84,6 +84,8 @@ class Follower(Replicated):
         self.sizing.restore(loaded.settings)
         self.state.triggers.restore(loaded.triggers, loaded.waiting, self.state.limits.lead_s)
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
+        for run in loaded.workflow_runs:
+            self.state.triggers.started(run.trigger, run.id)
         self.state.nodes.update({node.id: node for node in loaded.nodes})
 
     async def stop(self, leave_running: bool) -> None:

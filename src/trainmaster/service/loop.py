@@ -7,15 +7,15 @@ durability does not cost throughput.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from trainmaster.domain.commands import Command
+from trainmaster.domain.commands import Command, ForNode, MakePlan
 from trainmaster.domain.errors import Deposed, StoreFull, StoreUnavailable, TrainmasterError
 from trainmaster.domain.events import Event
-from trainmaster.domain.ids import TaskId
+from trainmaster.domain.ids import TaskId, WorkflowRunId
 from trainmaster.domain.run import LogChunk
 from trainmaster.ports import Batch, Bus, Clock, Metric, Store
 from trainmaster.scheduler.state import Outcome, State
@@ -52,6 +52,7 @@ class Loop:
     dispatch: Dispatch
     bus: Bus
     incarnation: str  # makes the ids of batches differ from those of every earlier life
+    make_plan: Callable[[WorkflowRunId], None] = lambda run: None  # begins to, and returns at once
     trouble: TrainmasterError | None = None
     steps: int = 0
     _inbox: list[Entry] = field(default_factory=list)
@@ -190,8 +191,14 @@ class Loop:
                 entry.done.set_result(answers)
 
     def _send(self, commands: Sequence[Command]) -> None:
-        if commands:
-            self.dispatch.send(commands)
+        for_nodes: list[ForNode] = []
+        for command in commands:
+            if isinstance(command, MakePlan):
+                self.make_plan(command.run)
+            else:
+                for_nodes.append(command)
+        if for_nodes:
+            self.dispatch.send(for_nodes)
 
     async def _tell(self, batch: Batch, last: int) -> None:
         if batch.records:

@@ -97,8 +97,10 @@ class Service:
         self.dispatch = Dispatch(engine)
         self.loop = Loop(self.state, store, clock, self.dispatch, bus, incarnation=secrets.token_hex(8))
         self.sizing = Sizing(self.loop, store, clock, options.grid, options.sizing, options.keep_tasks_s)
-        self.triggers = TriggerDesk(self.loop, store, clock, options.grid.lane_depth, self._checked)
         self.workflows = Workflows(self.loop, self.state, store, clock, self._checked)
+        self.loop.make_plan = self.workflows.make_plan
+        depth = options.grid.lane_depth
+        self.triggers = TriggerDesk(self.loop, store, clock, depth, self._checked, self.workflows)
         self.started_at = clock.now()
         self._jobs: list[asyncio.Task[None]] = []
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -121,6 +123,7 @@ class Service:
         restore(self.state, loaded.tasks, loaded.runs, loaded.quotas, loaded.ended, self.clock.now())
         for metrics, records in loaded.training:
             recall(self.state, map(reported, metrics), records)
+        live_runs = await self.workflows.load(loaded)
         news = News(self.loop, self.clock, loaded.log_offsets, self.gauges.note_runs)
         self._jobs = [
             asyncio.create_task(self.loop.run(), name="scheduler loop"),
@@ -128,7 +131,8 @@ class Service:
             asyncio.create_task(self._watch_gauges(), name="gauges"),
             asyncio.create_task(self.sizing.run(), name="sizing"),
         ]
-        await self.workflows.restore(loaded)
+        if live_runs:
+            await self.loop.deliver(live_runs)  # before nodes join and tell of their parts
         await self.engine.start(news)
         log.info("service started", live_tasks=len(loaded.tasks), live_runs=len(loaded.runs))
 

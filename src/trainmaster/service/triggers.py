@@ -26,12 +26,16 @@ from trainmaster.domain.firing import (
     validate_trigger,
 )
 from trainmaster.domain.ids import TriggerId, UserName, trigger_id
+from trainmaster.domain.target import WorkflowTarget
 from trainmaster.domain.task import TaskSpec
 from trainmaster.domain.trigger import Interval, InvalidTrigger
+from trainmaster.domain.workflow import Definition
 from trainmaster.policies.firing import due
 from trainmaster.ports import Clock, Store
+from trainmaster.scheduler.firing import instant
 from trainmaster.service.feasibility import warnings
 from trainmaster.service.loop import Loop
+from trainmaster.service.workflows import Workflows
 
 MOST_BACKFILLED = 1000
 _LOOKED_THROUGH = 100_000  # due times in one period of a back-fill
@@ -54,6 +58,7 @@ class TriggerDesk:
     clock: Clock
     lane_depth: int
     checked: Callable[[TaskSpec], TaskSpec]
+    workflows: Workflows
     _backfilling: asyncio.Lock = field(default_factory=asyncio.Lock)
     _manual_ms: int = 0
 
@@ -82,13 +87,14 @@ class TriggerDesk:
         """Record a new trigger; the answer has warnings, see `feasibility`.
 
         `trigger.id` and `seed` are given here. Raises InvalidTrigger, UnknownZone, InvalidTask,
-        TriggerExists, Unplaceable, StoreUnavailable, StoreFull.
+        TriggerExists, Unplaceable, UnknownWorkflow, WrongParameter, StoreUnavailable, StoreFull.
         """
         made = self._made(
             changed(trigger, id=trigger_id(secrets.randbits(64)), seed=secrets.randbits(63)), self._now_ms()
         )
         warned = await warnings(self.loop.state, self.store, made, self.lane_depth)
-        await self._one(TriggerCreated(made))
+        async with self.workflows.defining:
+            await self._one(TriggerCreated(made, await self._definitions(made)))
         return self.find(made.id), warned
 
     async def change(self, before: Trigger, trigger: Trigger, by: UserName) -> tuple[Trigger, list[str]]:
@@ -99,7 +105,8 @@ class TriggerDesk:
             changed(trigger, id=before.id, user=before.user, created_at=before.created_at), start
         )
         warned = await warnings(self.loop.state, self.store, made, self.lane_depth)
-        await self._one(TriggerChanged(made, by))
+        async with self.workflows.defining:
+            await self._one(TriggerChanged(made, by, await self._definitions(made)))
         return self.find(before.id), warned
 
     async def pause(self, trigger: TriggerId, paused: bool, by: UserName) -> Trigger:
@@ -121,7 +128,8 @@ class TriggerDesk:
 
     async def plan_backfill(self, trigger: Trigger, since_ms: int, until_ms: int) -> Backfill:
         """The due times from `since_ms` to before `until_ms` that have not fired. Raises InvalidTrigger for
-        more than 1,000 of them, or a period that is not over."""
+        more than 1,000 of them, a period that is not over, or one of which it is not known any more what
+        fired."""
         now_ms = self._now_ms()
         if until_ms > now_ms or since_ms >= until_ms:
             remedy = "give a beginning before its end, and an end that is not in the future"
@@ -142,6 +150,13 @@ class TriggerDesk:
             trigger.id, since_ms=since_ms, before_ms=until_ms, outcomes=taken, limit=_LOOKED_THROUGH
         )
         fired = {row.firing.due_ms for row in rows}
+        first_ms, last_ms = await self.store.forgotten(trigger.id) or (0, -1)
+        if any(first_ms <= at <= last_ms for at in dues):
+            raise InvalidTrigger(
+                f"backfill: what fired from {instant(first_ms)} to {instant(last_ms)} is not kept any more",
+                remedy="choose a period before or after that (keep_events says how long it is kept)",
+                field="since",
+            )
         wanted = tuple(at for at in dues if at not in fired and at != trigger.next_ms)
         if len(wanted) > MOST_BACKFILLED:
             raise InvalidTrigger(
@@ -180,8 +195,16 @@ class TriggerDesk:
         if next(due.due_times(timing, self._now_ms()), None) is None:
             remedy = "give a time, or an end, that has not passed"
             raise InvalidTrigger("rule: it is never due from now on", remedy=remedy, field="rule")
-        period_ms = due.shortest_period(timing, self._now_ms())
-        return changed(trigger, target=self.checked(trigger.target), period_ms=period_ms)
+        target = trigger.target
+        if not isinstance(target, WorkflowTarget):
+            target = self.checked(target)
+        return changed(trigger, target=target, period_ms=due.shortest_period(timing, self._now_ms()))
+
+    async def _definitions(self, trigger: Trigger) -> tuple[Definition, ...]:
+        target = trigger.target
+        if not isinstance(target, WorkflowTarget):
+            return ()
+        return await self.workflows.definitions(target.workflow, target.version)
 
     def _now_ms(self) -> int:
         return int(self.clock.now() * 1000)

@@ -20,7 +20,6 @@ from trainmaster.domain.workflow import Graph, Stage
 from trainmaster.domain.workflow_run import PlannedPart
 
 WITHIN_S = 300.0  # of a whole plan; the first one by an algorithm compiles
-WAIT_S = 10.0  # for a plan, before the run begins without one
 MOST_PARTS = 20_000
 _MOST_SLOTS = 64  # of one node
 _REMEMBERED = 32
@@ -72,13 +71,7 @@ class Planner:
             if making is None:
                 making = self._making[key] = asyncio.create_task(self._make(key, asked, slots, request))
                 making.add_done_callback(lambda done: done.cancelled() or done.exception())
-            try:
-                async with asyncio.timeout(WAIT_S):
-                    return await asyncio.shield(making)
-            except TimeoutError:
-                raise CannotPlan(
-                    "the plan is not made yet (the first by an algorithm takes long); later runs have it"
-                ) from None
+            return await asyncio.shield(making)  # however many runs ask for it, it is made once
         return self._known[key]
 
     async def close(self) -> None:

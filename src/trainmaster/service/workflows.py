@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
 import structlog
 
+from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.errors import (
     IdempotencyConflict,
     InvalidWorkflow,
@@ -22,12 +24,27 @@ from trainmaster.domain.errors import (
     UnknownWorkflowRun,
     WorkflowRunEnded,
 )
-from trainmaster.domain.events import Event, WorkflowCancelRequested, WorkflowOpened
+from trainmaster.domain.events import (
+    Event,
+    WorkflowCancelRequested,
+    WorkflowOpened,
+    WorkflowPlanned,
+    WorkflowRegistered,
+)
 from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId, workflow_run_id
+from trainmaster.domain.target import WorkflowTarget
 from trainmaster.domain.task import TaskSpec
-from trainmaster.domain.workflow import MAX_VALUE_BYTES, Graph, WorkflowSpec, validate, with_defaults
+from trainmaster.domain.workflow import (
+    MAX_VALUE_BYTES,
+    Definition,
+    Graph,
+    WorkflowSpec,
+    validate,
+    with_defaults,
+)
 from trainmaster.domain.workflow_run import PartEnd, PlannedPart, WorkflowRun, WorkflowState
 from trainmaster.ports import Clock, Loaded, Store, WorkflowRow
+from trainmaster.scheduler.library import Library
 from trainmaster.scheduler.state import State
 from trainmaster.scheduler.unfolding import Unfolding, resumed
 from trainmaster.service.loop import Loop
@@ -36,6 +53,7 @@ from trainmaster.service.workflow_plan import CannotPlan, Planner, known_algorit
 log = structlog.get_logger(__name__)
 
 _LEARN_FROM = 20  # runs, for the durations of a plan
+_LOOKS_FOR_NODES, _LOOK_EVERY_S = 50, 0.2
 _GRAPHS = 64  # compiled definitions and rebuilt runs that are remembered
 
 
@@ -91,13 +109,23 @@ class Workflows:
         self._store = store
         self._clock = clock
         self._planner = Planner()
+        self._planning: set[asyncio.Task[None]] = set()
+        # Held while definitions are made or read and the scheduler is told, so that none overtakes another.
+        self.defining = asyncio.Lock()
         self._graphs: dict[tuple[str, int], Graph] = {}
         self._ended: dict[tuple[WorkflowRunId, int], Unfolding] = {}
         self._key_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def restore(self, loaded: Loaded) -> None:
-        """Go on with the runs that were live. The loop must run, and nodes must not have joined yet."""
+    async def load(self, loaded: Loaded) -> list[Event]:
+        """Learn what triggers start and have started, before the loop runs. Returns what that is to be told
+        first: the runs that were live."""
         self._state.next_run_seq = loaded.last_run_seq + 1
+        targets = [trigger.target for trigger in loaded.triggers]
+        for key in {(one.workflow, one.version) for one in targets if isinstance(one, WorkflowTarget)}:
+            try:
+                self._state.library.put(await self.definitions(*key))
+            except UnknownWorkflow as error:  # the firings will say so, too
+                log.error("a trigger has no workflow", error=error.message)
         events: list[Event] = []
         for run in loaded.workflow_runs:
             try:
@@ -106,10 +134,20 @@ class Workflows:
                 log.error("a workflow run cannot go on", run=run.id, error=error.message)
                 continue
             events.append(WorkflowOpened(run, library, tuple(loaded.parts.get(run.id, ()))))
-        if events:
-            await self._loop.deliver(events)
+            if run.trigger:
+                self._state.triggers.started(run.trigger, run.id)
+        return events
+
+    def make_plan(self, run: WorkflowRunId) -> None:
+        """Begin to; the loop is told when it is done."""
+        planning = asyncio.create_task(self._plan(run), name=f"plan {run}")
+        self._planning.add(planning)
+        planning.add_done_callback(self._planning.discard)
 
     async def close(self) -> None:
+        for planning in self._planning:
+            planning.cancel()
+        await asyncio.gather(*self._planning, return_exceptions=True)
         await self._planner.close()
 
     # --- definitions ---------------------------------------------------------------------------------------
@@ -135,11 +173,32 @@ class Workflows:
                 field="plan",
             )
         await self._known(spec)
-        version = await self._store.put_workflow(spec, by, self._clock.now())
-        self._remember((spec.name, version), made)
+        async with self.defining:
+            version = await self._store.put_workflow(spec, by, self._clock.now())
+            self._remember((spec.name, version), made)
+            if spec.name in self._state.library:
+                # Not a request, which may be refused: the version is recorded, and must be known.
+                await self._loop.deliver([WorkflowRegistered(await self.definitions(spec.name))])
         row = await self._store.workflow(spec.name, version)
         assert row is not None
         return row
+
+    async def definitions(self, name: str, version: int | None = None) -> tuple[Definition, ...]:
+        """A workflow with all it may come to, as they are now. Raises UnknownWorkflow."""
+        found: dict[tuple[str, int], Definition] = {}
+        asked, open_ = {(name, version)}, [(name, version)]
+        while open_:
+            name, version = open_.pop()
+            latest = await self.definition(name)
+            number = latest.version if version is None else version
+            if (name, number) in found:
+                continue
+            made = await self.graph(name, number)
+            found[name, number] = Definition(made, number, number == latest.version)
+            inner = {(stage.workflow, stage.version) for stage in made.spec.stages if stage.workflow}
+            open_ += sorted(inner - asked, key=str)
+            asked |= inner
+        return tuple(found.values())
 
     async def definition(self, name: str, version: int | None = None) -> WorkflowRow:
         """Raises UnknownWorkflow."""
@@ -199,7 +258,7 @@ class Workflows:
                 remedy="write them to a file and hand over its path",
                 field="parameters",
             )
-        pins = await self._pins(row)
+        pins = Library(await self.definitions(name, row.version)).pins(name, row.version)
         run = WorkflowRun(
             id=workflow_run_id(secrets.randbits(64)),
             seq=0,
@@ -210,10 +269,7 @@ class Workflows:
             parameters=values,
             pins=pins,
         )
-        library = await self._library(pins)
-        if row.spec.plan:
-            run = await self._planned(run, library[name])
-        event = WorkflowOpened(run, library, fresh=True, by=by)
+        event = WorkflowOpened(run, await self._library(pins), fresh=True, by=by)
         await self._one(event, None if key is None else (*key, TaskId(run.id)))
         return await self.run(run.id)
 
@@ -305,26 +361,43 @@ class Workflows:
             key = end.part.key
             name = f"{end.part.stage}[{key}]" if key else end.part.stage
             if name in rows:
-                began = None if end.started_at is None else end.started_at - run.created_at
-                over = None if end.ended_at is None else end.ended_at - run.created_at
+                zero = run.created_at if run.begun_at is None else run.begun_at
+                began = None if end.started_at is None else end.started_at - zero
+                over = None if end.ended_at is None else end.ended_at - zero
                 rows[name] = PlanRow(name, run.plan[name], places.get(TaskId(end.id)), began, over)
         return PlanReport(run, list(rows.values()))
 
     # --- inside --------------------------------------------------------------------------------------------
 
-    async def _planned(self, run: WorkflowRun, graph: Graph) -> WorkflowRun:
-        """The run with a plan, or with the reason why it has none. It runs either way."""
-        learned = await self._store.durations(run.workflow, _LEARN_FROM)
+    async def _plan(self, run_id: WorkflowRunId) -> None:
+        """Make the plan a run waits for, or say why it has none: it runs either way."""
+        unfolding = self._state.unfoldings.get(run_id)
+        if unfolding is None:
+            return
+        plan = unfolding.graph.spec.plan
+        await self._some_node()
         try:
-            made = await self._planner.plan(graph, learned, list(self._state.nodes.values()))
-        except CannotPlan as why:
-            return replace(run, reason=f"not planned: {why}")
-        profile = self._state.policies.profile.name
-        followed = self._state.policies.placement.name == "plan"
-        told = "" if followed else f", which the profile {profile} does not follow (`planned` does)"
-        return replace(
-            run, plan=made.parts, forecast_s=made.forecast_s, reason=f"planned by {graph.spec.plan}{told}"
-        )
+            learned = await self._store.durations(unfolding.run.workflow, _LEARN_FROM)
+            made = await self._planner.plan(unfolding.graph, learned, list(self._state.nodes.values()))
+        except (CannotPlan, TrainmasterError) as why:
+            answer = WorkflowPlanned(run_id, f"not planned: {why}")
+        except Exception as error:
+            log.exception("planning failed", run=run_id)
+            answer = WorkflowPlanned(run_id, f"not planned: {type(error).__name__}")
+        else:
+            profile = self._state.policies.profile.name
+            followed = self._state.policies.placement.name == "plan"
+            told = "" if followed else f", which the profile {profile} does not follow (`planned` does)"
+            answer = WorkflowPlanned(run_id, f"planned by {plan}{told}", made.parts, made.forecast_s)
+        with contextlib.suppress(TrainmasterError):  # somebody else leads, who asks for it again
+            await self._loop.deliver([answer])
+
+    async def _some_node(self) -> None:
+        """Until a node takes work, for a while: after a restart they join a moment later."""
+        for _ in range(_LOOKS_FOR_NODES):
+            if any(node.state is NodeState.UP for node in self._state.nodes.values()):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _one(self, event: Event, idempotency: tuple[str, str, TaskId] | None = None) -> None:
         (refusal,) = await self._loop.request([event], idempotency)
@@ -340,28 +413,6 @@ class Workflows:
         for stage in spec.stages:
             if stage.workflow and stage.workflow != spec.name:
                 await self.definition(stage.workflow, stage.version)
-
-    async def _pins(self, row: WorkflowRow) -> tuple[tuple[str, int], ...]:
-        """The version of every workflow a run may come to, as they are now. One version of each."""
-        pins = {row.name: row.version}
-        open_ = [row.spec]
-        while open_:
-            for stage in open_.pop().stages:
-                if not stage.workflow:
-                    continue
-                if stage.workflow in pins:
-                    if stage.version not in (None, pins[stage.workflow]):
-                        both = f"{pins[stage.workflow]} and {stage.version}"
-                        raise InvalidWorkflow(
-                            f"{stage.workflow} is needed in versions {both}",
-                            remedy="name one version, or none",
-                            field=f"stages.{stage.name}.version",
-                        )
-                    continue
-                inner = await self.definition(stage.workflow, stage.version)
-                pins[inner.name] = inner.version
-                open_.append(inner.spec)
-        return tuple(pins.items())
 
     async def _library(self, pins: Sequence[tuple[str, int]]) -> dict[str, Graph]:
         return {name: await self.graph(name, version) for name, version in pins}

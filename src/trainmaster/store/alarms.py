@@ -163,13 +163,16 @@ class SqlAlarms:
         return await self._database.read(work)
 
     async def late(self, since: float, now: float, more_than_s: float) -> tuple[Late, ...]:
-        """Firings decided on since a time whose task began, or has not yet, so much after it was due."""
-        f, t, r = schema.firing.c, schema.task.c, schema.time_trigger.c
-        late_s = func.coalesce(t.first_started_at, t.ended_at, now) - f.due_ms / 1000.0
+        """Firings decided on since a time that began, or have not yet, so much after they were due."""
+        f, t, r, w = schema.firing.c, schema.task.c, schema.time_trigger.c, schema.workflow_run.c
+        began = func.coalesce(t.first_started_at, t.ended_at, w.begun_at, w.ended_at, now)
+        late_s = began - f.due_ms / 1000.0
         query = (
             select(func.coalesce(r.name, f.trigger_id), f.due_ms / 1000.0, late_s)
-            .join(schema.task, t.id == f.task)
+            .outerjoin(schema.task, t.id == f.task)
+            .outerjoin(schema.workflow_run, w.id == f.workflow_run)
             .outerjoin(schema.time_trigger, r.id == f.trigger_id)
+            .where(or_(t.id.is_not(None), w.id.is_not(None)))
             .where(f.decided_at >= since, f.cause == "schedule", late_s > more_than_s)
             .order_by(late_s.desc(), f.trigger_id, f.due_ms)
             .limit(_IDLE)

@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Table, exists, select
 
 from trainmaster.domain.firing import FiringOutcome
+from trainmaster.domain.ids import TriggerId
 from trainmaster.domain.lifecycle import ENDED, TaskState
 from trainmaster.store import schema
+from trainmaster.store.triggers import forget
 
 # Ids in one statement.
 _PART = 500
@@ -103,18 +105,24 @@ def _oldest(connection: Connection, table: Table, before: float, limit: int) -> 
 
 
 def _firings(connection: Connection, before: float, limit: int) -> int:
-    """A firing goes with the records of its day; one that waits stays."""
+    """A firing goes with the records of its day; one that waits stays. What fired is remembered by a range of
+    due times, so that no back-fill can fire it again."""
     f = schema.firing.c
-    old = select(f.trigger_id, f.due_ms).where(
+    old = select(f.trigger_id, f.due_ms, f.outcome).where(
         f.decided_at < before, f.outcome != FiringOutcome.WAITING.value
     )
     keys = connection.execute(old.order_by(f.decided_at).limit(limit)).all()
     by_trigger: dict[str, list[int]] = {}
-    for trigger, due_ms in keys:
+    fired: dict[str, list[int]] = {}
+    for trigger, due_ms, outcome in keys:
         by_trigger.setdefault(trigger, []).append(due_ms)
+        if outcome == FiringOutcome.FIRED.value:
+            fired.setdefault(trigger, []).append(due_ms)
     for trigger, dues in by_trigger.items():
         for part in _parts(dues):
             connection.execute(schema.firing.delete().where(f.trigger_id == trigger, f.due_ms.in_(part)))
+    for trigger, dues in fired.items():
+        forget(connection, TriggerId(trigger), min(dues), max(dues))
     return len(keys)
 
 

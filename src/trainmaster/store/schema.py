@@ -250,8 +250,19 @@ firing = Table(
     Column("decided_at", Double, nullable=False),
     Column("task", String(NAME)),
     Column("reason", LongText, nullable=False),
+    Column("workflow_run", String(NAME)),
     Index("firing_decided", "decided_at"),
     Index("firing_outcome", "outcome", "decided_at"),
+    **OPTIONS,
+)
+
+# Of each trigger the due times between which something fired whose row is not kept any more.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("trigger_id", String(NAME), primary_key=True),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("last_ms", BigInteger, nullable=False),
     **OPTIONS,
 )
 
@@ -328,6 +339,10 @@ workflow_run = Table(
     Column("stages", LongText, nullable=False),  # a letter for each, once it has ended
     Column("plan", LongText, nullable=False),  # JSON object: stage to (node, position, start)
     Column("forecast_s", Double),
+    Column("begun_at", Double),
+    Column("start_at", Double),
+    Column("trigger_id", String(NAME)),  # of the firing that it is
+    Column("due_ms", BigInteger),
     Index("workflow_run_seq", "seq", unique=True),
     Index("workflow_run_status", "status", "seq"),
     Index("workflow_run_workflow", "workflow", "seq"),

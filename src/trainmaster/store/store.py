@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from uuid import uuid4
 
+from sqlalchemy import Connection
+
 from trainmaster.domain.history import Record
 from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.run import Run, Stream
@@ -139,6 +141,9 @@ class SqlStore:
             lambda c: triggers.firings(c, trigger, since_ms, before_ms, outcomes, limit)
         )
 
+    async def forgotten(self, trigger: TriggerId) -> tuple[int, int] | None:
+        return await self._database.read(lambda c: triggers.forgotten(c, trigger))
+
     async def trigger_durations(self, trigger: TriggerId, limit: int) -> list[float]:
         return await self._database.read(lambda c: triggers.durations(c, trigger, limit))
 
@@ -152,7 +157,11 @@ class SqlStore:
         return await self._database.read(lambda c: past.past(c, since, until, limit))
 
     async def put_workflow(self, spec: WorkflowSpec, owner: UserName, now: float) -> int:
-        return await self._database.write(lambda c: workflows.put(c, spec, owner, now))
+        def put(connection: Connection) -> int:
+            self._writer.check_lead(connection)
+            return workflows.put(connection, spec, owner, now)
+
+        return await self._database.write(put)
 
     async def workflow(self, name: str, version: int | None = None) -> WorkflowRow | None:
         return await self._database.read(lambda c: workflows.workflow(c, name, version))

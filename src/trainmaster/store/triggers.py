@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from trainmaster.domain.firing import Cause, Firing, FiringOutcome, Trigger
-from trainmaster.domain.ids import TaskId, TriggerId, UserName
+from trainmaster.domain.ids import TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.ports import FiringRow
 from trainmaster.store import schema
 from trainmaster.store.rows import Row, plain
@@ -57,11 +57,12 @@ def firing_row(firing: Firing) -> Row:
         firing.decided_at,
         firing.task,
         plain(firing.reason),
+        firing.run,
     )
 
 
 def firing_of(row: Sequence[Any]) -> Firing:
-    trigger, due_ms, outcome, cause, decided_at, task, reason = row
+    trigger, due_ms, outcome, cause, decided_at, task, reason, run = row
     return Firing(
         TriggerId(trigger),
         due_ms,
@@ -70,6 +71,7 @@ def firing_of(row: Sequence[Any]) -> Firing:
         Cause(cause),
         None if task is None else TaskId(task),
         reason,
+        None if run is None else WorkflowRunId(run),
     )
 
 
@@ -94,9 +96,15 @@ def firings(
     limit: int,
 ) -> list[FiringRow]:
     """The latest first, due at `since_ms` or later and before `before_ms`."""
-    f, t = schema.firing.c, schema.task.c
-    columns = (*schema.firing.columns, t.status, t.first_started_at, t.ended_at)
-    query = select(*columns).outerjoin(schema.task, t.id == f.task)
+    f, t, w = schema.firing.c, schema.task.c, schema.workflow_run.c
+    how = (
+        func.coalesce(t.status, w.status),
+        func.coalesce(t.first_started_at, w.begun_at),
+        func.coalesce(t.ended_at, w.ended_at),
+    )
+    query = select(*schema.firing.columns, *how)
+    query = query.outerjoin(schema.task, t.id == f.task)
+    query = query.outerjoin(schema.workflow_run, w.id == f.workflow_run)
     query = query.order_by(f.due_ms.desc(), f.trigger_id).limit(limit)
     if trigger is not None:
         query = query.where(f.trigger_id == plain(trigger))
@@ -124,6 +132,28 @@ def durations(connection: Connection, trigger: TriggerId, limit: int) -> list[fl
 
 def drop_triggers(connection: Connection, triggers: Sequence[TriggerId]) -> None:
     """Their firings stay as history."""
+    t, g = schema.time_trigger, schema.forgotten
     for begin in range(0, len(triggers), _PART):
         part = list(triggers[begin : begin + _PART])
-        connection.execute(schema.time_trigger.delete().where(schema.time_trigger.c.id.in_(part)))
+        connection.execute(t.delete().where(t.c.id.in_(part)))
+        connection.execute(g.delete().where(g.c.trigger_id.in_(part)))
+
+
+def forget(connection: Connection, trigger: TriggerId, first_ms: int, last_ms: int) -> None:
+    """Firings due from `first_ms` to `last_ms` are deleted: remember that there were some, while the trigger
+    is there."""
+    t, g = schema.time_trigger.c, schema.forgotten
+    known = forgotten(connection, trigger)
+    if known is not None:
+        both = {"first_ms": min(first_ms, known[0]), "last_ms": max(last_ms, known[1])}
+        connection.execute(g.update().where(g.c.trigger_id == trigger).values(**both))
+    elif connection.execute(select(t.id).where(t.id == trigger)).one_or_none() is not None:
+        connection.execute(g.insert().values(trigger_id=trigger, first_ms=first_ms, last_ms=last_ms))
+
+
+def forgotten(connection: Connection, trigger: TriggerId) -> tuple[int, int] | None:
+    """The first and the last due time of the firings that are not kept any more."""
+    g = schema.forgotten.c
+    found = connection.execute(select(g.first_ms, g.last_ms).where(g.trigger_id == plain(trigger)))
+    row = found.one_or_none()
+    return None if row is None else (row.first_ms, row.last_ms)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
-from trainmaster.domain.ids import NodeId, TaskId, UserName, WorkflowRunId
+from trainmaster.domain.ids import NodeId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Part
 from trainmaster.domain.workflow import WorkflowSpec
@@ -124,6 +124,10 @@ def run_row(run: WorkflowRun) -> rows.Row:
         run.stages,
         _encode({name: (p.node, p.position, p.start_s, p.finish_s) for name, p in run.plan.items()}),
         run.forecast_s,
+        run.begun_at,
+        run.start_at,
+        run.trigger or None,
+        run.due_ms,
     )
 
 
@@ -153,6 +157,10 @@ def run_of(row: Any) -> WorkflowRun:
         stages=row.stages,
         plan=plan,
         forecast_s=row.forecast_s,
+        begun_at=row.begun_at,
+        start_at=row.start_at,
+        trigger=TriggerId(row.trigger_id or ""),
+        due_ms=row.due_ms,
     )
 
 

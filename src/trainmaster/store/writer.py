@@ -75,9 +75,7 @@ class Writer:
         if ledger is None:
             raise StoreUnavailable("the database has no tables yet", remedy="open the store first")
         version, seq, log_id, recent_text, fence = ledger
-        if self.token is not None and fence != self.token:
-            # Within the transaction, whose lock on this row whoever takes the lease needs, too.
-            raise Deposed(f"leader {fence} has followed leader {self.token}", token=self.token, latest=fence)
+        self._must_lead(fence)
         recent: list[list[Any]] = json.loads(recent_text)
         if batch.id:
             for known, its_seq in recent:
@@ -99,6 +97,16 @@ class Writer:
             recent = [[batch.id, seq], *recent[: RECENT - 1]]
         self._ledger.run(connection, [(version + 1, seq, log_id, json.dumps(recent), 1)])
         return Committed(seq, version + 1, streams)
+
+    def check_lead(self, connection: Connection) -> None:
+        """Raise Deposed, for what a leader writes besides batches."""
+        if self.token is not None:
+            self._must_lead(connection.exec_driver_sql(self._lock).one()[-1])
+
+    def _must_lead(self, fence: int) -> None:
+        """`fence`: as this transaction reads it, under a lock that whoever takes the lease needs, too."""
+        if self.token is not None and fence != self.token:
+            raise Deposed(f"leader {fence} has followed leader {self.token}", token=self.token, latest=fence)
 
     def done(self, committed: Committed) -> None:
         """The transaction is durable: remember the streams it moved."""

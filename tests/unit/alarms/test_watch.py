@@ -209,6 +209,17 @@ def test_history_tells_what_happened() -> None:
     assert seen("task-stopping", intent="timeout") == [Condition.TIMEOUT]
     assert seen("task-stopping", intent="cancel") == []
     assert seen("task-started") == []
+    of_run = {"run": "w-1", "workflow": "etl", "version": 1, "user": "ada"}
+    assert seen("workflow-stopping", why="timeout", **of_run) == [Condition.TIMEOUT]
+    assert seen("workflow-stopping", why="cancel", **of_run) == []
+
+
+def test_a_workflow_that_was_expected_to_succeed() -> None:
+    rules = Rules(rule(Condition.NO_SUCCESS, limit=100, tasks="etl", user="ada", made_at=1000.0))
+    of_run = {"run": "w-1", "workflow": "etl", "version": 1, "user": "ada"}
+    record = Record(1160.0, RecordKind.WORKFLOW_SUCCEEDED, reason="every stage is done", detail=of_run)
+    assert rules.at(1101) == ["opened 1"]
+    assert rules.at(1161, *occurrences(Happened(record))) == ["resolved 1"]
 
 
 def test_a_rule_that_goes_lets_go_of_its_alarms_without_a_word() -> None:

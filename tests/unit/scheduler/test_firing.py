@@ -255,6 +255,47 @@ def test_a_changed_rule_counts_from_now_and_decides_on_no_due_time_twice() -> No
     assert world.told() == ["10 fired", "16 skipped"]
 
 
+def again(world: Fired) -> None:
+    """The service dies and comes back."""
+    before = world.state
+    state = State(policies=before.policies)
+    waiting = [row for row in world.rows.values() if row.outcome == "waiting"]
+    state.triggers.restore(before.triggers.all.values(), waiting, state.limits.lead_s)
+    runs = [run for of_task in before.runs.values() for run in of_task.values()]
+    restore(state, before.tasks.values(), runs, [], {}, world.now)
+    state.nodes, state.next_seq = before.nodes, before.next_seq
+    world.state = state
+    world.do()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_change_takes_back_what_was_claimed_ahead_and_decides_on_it_anew(killed: bool) -> None:
+    world = Fired(trigger(target=FUNCTION))
+    (first,) = [command for command in world.last.commands if isinstance(command, Launch)]
+    world.do(TriggerChanged(trigger(Interval(5000), target=replace(FUNCTION, name="other")), ME))
+    assert world.told() == ["10 fired"] and world.state.triggers.all[ID].next_ms == T0 + 5000
+    if killed:
+        again(world)
+    world.do(after=5)  # nothing is decided while the lane has not answered
+    assert world.told() == ["10 fired"]
+    world.report(first.run.id, RunState.EXITED, Exit(None, Fault.NEVER_STARTED))
+    world.do()
+    assert world.told() == ["5 fired", "10 fired", "15 fired"]
+    assert {world.task(row.task).spec.name for row in world.rows.values() if row.task} == {"other"}
+    assert world.final[first.run.id.task].reason == f"its trigger was changed by {ME} before its time"
+
+
+def test_a_lane_that_began_before_it_heard_of_the_change_has_fired() -> None:
+    world = Fired(trigger(target=FUNCTION))
+    (first,) = [command for command in world.last.commands if isinstance(command, Launch)]
+    world.do(TriggerChanged(trigger(Interval(5000), target=FUNCTION), ME), after=9.999)
+    world.end(first.run.id.task, after=0.002)
+    world.do()
+    assert world.rows[T0 + 10_000].task == first.run.id.task
+    assert world.told() == ["10 fired", "15 fired", "20 fired"]
+    assert world.state.triggers.all[ID].decided == ()
+
+
 def test_deleted_ones_leave_what_they_started() -> None:
     world = Fired(trigger(overlap=Overlap.QUEUE_ALL))
     world.do(after=10)
@@ -328,15 +369,7 @@ def test_after_a_restart_nothing_fires_twice_and_what_waited_still_does() -> Non
     world = Fired(trigger(overlap=Overlap.QUEUE_ALL))
     for _ in range(3):
         world.do(after=10)
-    before = world.state
-    state = State(policies=before.policies)
-    waiting = [row for row in world.rows.values() if row.outcome == "waiting"]
-    state.triggers.restore(before.triggers.all.values(), waiting, state.limits.lead_s)
-    runs = [run for of_task in before.runs.values() for run in of_task.values()]
-    restore(state, before.tasks.values(), runs, [], {}, world.now)
-    state.nodes, state.next_seq = before.nodes, before.next_seq
-    world.state = state
-    world.do()
+    again(world)
     assert world.told() == ["10 fired", "20 waiting", "30 waiting"]
     (task,) = world.live()
     world.start(task)

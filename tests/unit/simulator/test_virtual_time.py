@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -133,6 +134,32 @@ def test_who_ends_or_leaves_is_not_waited_for() -> None:
         return gone
 
     assert run_virtually(main) == [(), (1,), (2,)]
+
+
+def test_who_is_killed_while_it_waits_is_not_waited_for() -> None:
+    async def main(keeper: Timekeeper) -> tuple[int, ...]:
+        workers, gone = Workers(keeper), []
+
+        def stays(clock: VirtualClock) -> None:
+            clock.worked(5, 1)
+            gone.append(clock.meet("1", (0, 1, 2), nothing))
+
+        def dies(clock: VirtualClock) -> None:
+            asyncio.run_coroutine_threadsafe(end(clock), loop)
+            with pytest.raises(SystemExit):
+                clock.meet("1", (0, 1, 2), nothing)
+
+        async def end(clock: VirtualClock) -> None:
+            await asyncio.sleep(1.0)
+            clock._socket.shutdown(socket.SHUT_RDWR)
+
+        loop = asyncio.get_running_loop()
+        workers.start(0, stays)
+        workers.start(1, dies)
+        await workers.end()
+        return gone[0]
+
+    assert run_virtually(main) == (1,)
 
 
 def test_news_wakes_who_waits_for_it_and_is_not_lost_on_others() -> None:

@@ -33,12 +33,17 @@ _TASKS = {
     "task-stopping": Condition.TIMEOUT,
     "task-succeeded": Condition.NO_SUCCESS,
 }
+# A run that fails has a task that did, save one that timed out.
+_WORKFLOWS = {
+    "workflow-stopping": (Condition.TIMEOUT, "timed out"),
+    "workflow-succeeded": (Condition.NO_SUCCESS, "succeeded"),
+}
 _NODES_LOST = {"node-suspect": False, "node-gone": False, "node-returned": True, "node-joined": True}
 KINDS: dict[Condition, tuple[str, ...]] = {
     Condition.TASK_FAILED: ("task-failed",),
     Condition.RETRIES_USED_UP: ("task-failed",),
-    Condition.TIMEOUT: ("task-stopping",),
-    Condition.NO_SUCCESS: ("task-succeeded",),
+    Condition.TIMEOUT: ("task-stopping", "workflow-stopping"),
+    Condition.NO_SUCCESS: ("task-succeeded", "workflow-succeeded"),
     Condition.NODE_LOST: tuple(_NODES_LOST),
     Condition.FIRING_MISSED: ("firing-missed",),
 }
@@ -59,6 +64,13 @@ def occurrences(happened: Happened) -> Iterator[Occurrence]:
         yield Occurrence(condition, record.time, text, *about)
         if condition is Condition.TASK_FAILED and record.detail.get("retries_used_up"):
             yield Occurrence(Condition.RETRIES_USED_UP, record.time, text, *about)
+    elif kind in _WORKFLOWS:
+        if kind == "workflow-stopping" and record.detail.get("why") != "timeout":
+            return
+        condition, verb = _WORKFLOWS[kind]
+        workflow, user = str(record.detail.get("workflow", "")), str(record.detail.get("user", ""))
+        text = f"{workflow} ({record.detail.get('run')}) {verb}: {record.reason}"
+        yield Occurrence(condition, record.time, text, name=workflow, user=user)
     elif kind in _NODES_LOST:
         node, clears = record.node or "", _NODES_LOST[kind]
         words = {"node-suspect": "does not answer", "node-gone": "is gone"}.get(kind, "is back")

@@ -117,7 +117,7 @@ class _Search:
 
         size, tasks = self.policy.population, len(self.most)
         first = self.rng.integers(0, self.most + 1, size=(size, tasks))
-        first[0], first[1] = self.present, self.share
+        first[0], first[1] = np.minimum(self.present, self.most), self.share
         schemes = self._repaired(first)
         fitness = self._fitness(schemes)
         for _ in range(self.policy.generations):

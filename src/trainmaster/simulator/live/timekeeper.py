@@ -53,7 +53,7 @@ class Timekeeper:
     def __init__(self) -> None:
         self.now = 0.0
         self.reached = (
-            0.0  # by the service's timers: behind `now` until the workers of this moment have acted
+            0.0  # by the service's timers: behind `now` until the workers of that moment have acted
         )
         self.address = f"trainmaster-{os.getpid()}-{secrets.token_hex(8)}"
         self.thawed = False  # time is the machine's again, so that everything can be closed
@@ -123,7 +123,6 @@ class Timekeeper:
             worker.started_at = self.clock()
         if report.exit is None:
             return RunReport(report.id, report.state, worker.started_at, None, None, report.pid)
-        del self._workers[report.id]
         self._forget(worker)
         began = None if report.started_at is None else worker.started_at
         return RunReport(report.id, report.state, began, self.clock(), report.exit, report.pid)
@@ -227,8 +226,8 @@ class Timekeeper:
         peer.close()
         self._strangers.discard(peer)
         if worker is not None:
-            worker.socket, worker.ticket, worker.message = None, None, None
-            self._forget(worker)
+            worker.socket = None
+            self._depart(worker)
 
     def _sleep(self, worker: _Worker, seconds: float, wakes: bool = False) -> None:
         """Answer it when so much time has passed; at once if there is news, where that `wakes` it."""
@@ -239,15 +238,19 @@ class Timekeeper:
         heapq.heappush(self._waiting, (self.now + seconds, worker.order, worker.ticket, worker.id))
 
     def _wake(self, worker: _Worker, met: bool = False, gone: tuple[int, ...] = ()) -> None:
-        if worker.message is not None:
-            self._meetings[_name(worker, worker.message)].pop(worker.id, None)
-        worker.ticket, worker.message = None, None
+        self._rise(worker)
         self.answers += 1
         assert worker.socket is not None
         try:
             worker.socket.send(json.dumps({"now": self.clock(), "met": met, "gone": gone}).encode())
         except OSError:
             pass  # it was killed; that is read next
+
+    def _rise(self, worker: _Worker) -> None:
+        """It does not wait any more."""
+        if worker.message is not None:
+            self._meetings[_name(worker, worker.message)].pop(worker.id, None)
+        worker.ticket, worker.message = None, None
 
     def _pause(self, worker: _Worker, most: float) -> None:
         self._sleep(worker, most, wakes=True)
@@ -285,9 +288,23 @@ class Timekeeper:
         self._left.setdefault(name, set()).add(worker.id.rank)
         self._hold(name)
 
-    def _forget(self, worker: _Worker) -> None:
+    def _depart(self, worker: _Worker) -> None:
+        """It will come to no message any more."""
+        self._rise(worker)
         for message in list(worker.met):
             self._part(worker, message)
+
+    def _forget(self, worker: _Worker) -> None:
+        """Its run is over; with the last of an attempt all that was between them is."""
+        del self._workers[worker.id]
+        if worker.socket is not None:
+            self._gone(worker.socket, worker)
+        self._depart(worker)
+        attempt = (worker.id.task, worker.id.attempt)
+        if not any((run.task, run.attempt) == attempt for run in self._workers):
+            for names in (self._meetings, self._left):
+                for name in [name for name in names if name[:2] == attempt]:
+                    del names[name]
 
 
 def _awake(worker: _Worker) -> bool:

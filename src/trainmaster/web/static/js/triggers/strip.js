@@ -18,7 +18,7 @@ function tick(time, span, properties) {
 /** Even marks of the axis: whole hours, days or minutes by what fits. */
 function marks(span) {
   const seconds = span.to - span.from;
-  const step = [300, 900, 3600, 10800, 21600, 86400].find((one) => seconds / one <= 9) ?? 86400;
+  const step = [300, 900, 3600, 10_800, 21_600, 86_400, 2 * 86_400, 7 * 86_400].find((one) => seconds / one <= 9) ?? 14 * 86_400;
   const zone = new Date(span.from * 1000).getTimezoneOffset() * 60;
   const found = [];
   for (let time = Math.ceil((span.from - zone) / step) * step + zone; time < span.to; time += step) found.push(time);

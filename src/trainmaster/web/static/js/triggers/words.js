@@ -29,9 +29,19 @@ export function rule(trigger) {
   return `once, ${absolute(given.at)}`;
 }
 
-/** What it starts, in one line. */
+/** Where what was started is looked at: a task, or a run of a workflow. */
+export const address = (started) => (started.startsWith("w-") ? `/workflows/run/${started}` : `/tasks/${started}`);
+
+/** What a firing started, if anything. */
+export const started = (firing) => firing.task ?? firing.run;
+
+/** What it starts, in one line; a workflow is a link. */
 export function target(trigger) {
-  const task = trigger.definition.task;
+  const { task, workflow, version, parameters } = trigger.definition;
+  if (workflow) {
+    const values = Object.entries(parameters ?? {}).map(([name, value]) => `${name} = ${typeof value === "string" ? value : JSON.stringify(value)}`);
+    return ["workflow ", h("a", { href: `/workflows/${encodeURIComponent(workflow)}` }, workflow), version ? ` version ${version}` : "", values.length ? ` with ${values.join(", ")}` : ""];
+  }
   return task.function || (task.command ?? []).join(" ") || task.image || "";
 }
 

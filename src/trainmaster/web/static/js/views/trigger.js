@@ -8,14 +8,16 @@ import { title } from "../router.js";
 import { stateMark } from "../states.js";
 import { now } from "../time.js";
 import { actions } from "../triggers/actions.js";
+import { calendar, calendarBegin } from "../triggers/calendar.js";
 import { axis, strip } from "../triggers/strip.js";
-import { local, outcomeMark, rule, target } from "../triggers/words.js";
+import { address, local, outcomeMark, rule, started, target } from "../triggers/words.js";
 
 const REFRESH_MS = 15_000;
-const ABOUT = /^(trigger-|firing-|task-(submitted|succeeded|failed|cancelled))/;
-const COMING = 400;
+const ABOUT = /^(trigger-|firing-|(task|workflow)-(submitted|started|succeeded|failed|cancelled))/;
+const COMING = 1000;
 const SHOWN = 8;
 const FIRINGS = 200;
+const COUNTED = 10_000; // for the calendar
 const TICKS = 60; // periods shown in the strip
 const DAY = 86_400;
 
@@ -30,7 +32,7 @@ function facts(trigger) {
     given.jitter && ["Jitter", `starts up to ${duration(given.jitter)} later`],
     given.exclude && ["Excluded", given.exclude.join(", ")],
     given.deadline && ["Deadline", `${duration(given.deadline)} after it is due`],
-    trigger.live.length && ["Live", trigger.live.map((task) => [h("a", { href: `/tasks/${task}` }, task), " "])],
+    trigger.live.length && ["Live", trigger.live.map((one) => [h("a", { href: address(one) }, one), " "])],
     trigger.waiting && ["Waiting", count(trigger.waiting, "firing")],
     ["Owner", trigger.user],
   ];
@@ -40,13 +42,13 @@ function facts(trigger) {
 function history(firings) {
   if (!firings.length) return h("p", { class: "muted" }, "Nothing was due yet.");
   return h("div", { class: "scroll-x" }, h("table", { class: "table firings" },
-    h("thead", null, h("tr", null, ["Due", "Outcome", "Task", "Delay", "Why"].map((name) => h("th", { class: name === "Delay" ? "num" : null }, name)))),
+    h("thead", null, h("tr", null, ["Due", "Outcome", "Started", "Delay", "Why"].map((name) => h("th", { class: name === "Delay" ? "num" : null }, name)))),
     h("tbody", null, firings.map((row) => {
       const delay = row.started_at === null || row.cause === "backfill" ? null : Math.max(row.started_at - row.due, 0);
       return h("tr", null,
         h("td", null, h("time", { title: absolute(row.due) }, moment(row.due, now()))),
         h("td", null, outcomeMark(row)),
-        h("td", null, row.task && h("a", { href: `/tasks/${row.task}` }, row.state ? stateMark(row.state) : row.task)),
+        h("td", null, started(row) && h("a", { href: address(started(row)) }, row.state ? stateMark(row.state) : started(row))),
         h("td", { class: "num" }, delay === null ? "–" : delay < 1 ? `${Math.round(delay * 1000)} ms` : duration(delay)),
         h("td", { class: "muted" }, row.reason));
     }))));
@@ -61,7 +63,7 @@ export function openTrigger(outlet, { trigger: id }) {
   outlet.append(h("div", { class: "view-head" }, heading, chip, h("span", { class: "grow" }), buttons), body);
   let closed = false;
 
-  function draw(trigger, firings) {
+  function draw(trigger, firings, counted) {
     title(trigger.name);
     setText(heading, trigger.name);
     chip.hidden = !trigger.paused;
@@ -75,17 +77,19 @@ export function openTrigger(outlet, { trigger: id }) {
       h("div", { class: "trigger-columns" },
         h("section", { class: "panel" }, h("header", null, h("h2", null, "Rule")), h("div", { class: "body" }, facts(trigger))),
         h("section", { class: "panel" }, h("header", null, h("h2", null, "Next"), h("span", { class: "muted" }, zone)), h("div", { class: "body" },
-          ahead.length ? h("ol", { class: "due-times" }, ahead.map((time) => h("li", { title: absolute(time) }, local(time, zone)))) : h("p", { class: "muted" }, trigger.paused ? "It is paused." : trigger.live.length ? "Counted from the end of its task." : "It is never due again.")))),
+          ahead.length ? h("ol", { class: "due-times" }, ahead.map((time) => h("li", { title: absolute(time) }, local(time, zone)))) : h("p", { class: "muted" }, trigger.paused ? "It is paused." : trigger.live.length ? "Counted from the end of what it started." : "It is never due again.")))),
+      h("section", { class: "panel" }, h("header", null, h("h2", null, "Calendar"), h("span", { class: "muted" }, counted.length === COUNTED ? `the latest ${COUNTED} firings` : zone)), h("div", { class: "body" }, calendar(trigger, counted))),
       h("section", { class: "panel" }, h("header", null, h("h2", null, "History"), h("span", { class: "muted" }, firings.length === FIRINGS ? `the latest ${FIRINGS}` : count(firings.length, "firing"))), h("div", { class: "body flush" }, history(firings))));
   }
 
   async function load() {
     try {
-      const [trigger, firings] = await Promise.all([
+      const [trigger, counted] = await Promise.all([
         get(`/triggers/${encodeURIComponent(id)}`, { coming: COMING }),
-        get(`/triggers/${encodeURIComponent(id)}/firings`, { limit: FIRINGS }),
+        get(`/triggers/${encodeURIComponent(id)}/firings`, { since: calendarBegin(), limit: COUNTED }),
       ]);
-      if (!closed) draw(trigger, firings);
+      const latest = counted.length ? counted.slice(0, FIRINGS) : await get(`/triggers/${encodeURIComponent(id)}/firings`, { limit: FIRINGS });
+      if (!closed) draw(trigger, latest, counted);
     } catch (problem) {
       if (!closed && !body.childElementCount) body.replaceChildren(h("p", { class: "notice" }, problem.message));
     }

@@ -4,14 +4,17 @@ import { get } from "../api.js";
 import { h, keep, setText } from "../dom.js";
 import { count } from "../format.js";
 import { onEvents } from "../live.js";
-import { query, setQuery, title } from "../router.js";
+import { may } from "../rights.js";
+import { go, query, setQuery, title } from "../router.js";
+import { attempt } from "../toast.js";
 import { now, when } from "../time.js";
 import { actions } from "../triggers/actions.js";
+import { askForTrigger } from "../triggers/form.js";
 import { axis, strip } from "../triggers/strip.js";
-import { next, outcomeMark, rule } from "../triggers/words.js";
+import { address, next, outcomeMark, rule, started, target } from "../triggers/words.js";
 
 const REFRESH_MS = 15_000;
-const ABOUT = /^(trigger-|firing-|task-(submitted|succeeded|failed|cancelled))/;
+const ABOUT = /^(trigger-|firing-|(task|workflow)-(submitted|started|succeeded|failed|cancelled))/;
 const SPANS = { hour: 3600, day: 86_400, week: 7 * 86_400 };
 const PAST = 0.25; // of the strip
 const COMING = 400;
@@ -22,7 +25,8 @@ export function openTriggers(outlet) {
   const total = h("span", { class: "muted grow" });
   const spans = h("div", { class: "segments", role: "group", "aria-label": "Length of the strips" });
   const list = h("div", { class: "triggers" });
-  outlet.append(h("div", { class: "view-head" }, h("h1", null, "Triggers"), total, spans), list);
+  const make = h("button", { type: "button", class: "primary", disabled: !may("submitter"), onclick: () => attempt(() => askForTrigger((made) => go(`/triggers/${made.id}`))) }, "New trigger");
+  outlet.append(h("div", { class: "view-head" }, h("h1", null, "Triggers"), total, spans, make), list);
   let closed = false;
   let busy = false;
 
@@ -43,8 +47,9 @@ export function openTriggers(outlet) {
         strip(trigger, firings, span),
         h("dl", { class: "trigger-facts" },
           h("div", null, h("dt", null, "next"), h("dd", null, next(trigger))),
-          h("div", null, h("dt", null, "latest"), h("dd", null, latest ? [outcomeMark(latest), " ", latest.task ? h("a", { href: `/tasks/${latest.task}` }, when(latest.due)) : when(latest.due)] : h("span", { class: "muted" }, "none yet"))),
-          trigger.live.length > 0 && h("div", null, h("dt", null, "live"), h("dd", null, count(trigger.live.length, "task"), trigger.waiting ? `, ${trigger.waiting} waiting` : "")),
+          trigger.definition.workflow && h("div", null, h("dt", null, "starts"), h("dd", null, target(trigger))),
+          h("div", null, h("dt", null, "latest"), h("dd", null, latest ? [outcomeMark(latest), " ", started(latest) ? h("a", { href: address(started(latest)) }, when(latest.due)) : when(latest.due)] : h("span", { class: "muted" }, "none yet"))),
+          trigger.live.length > 0 && h("div", null, h("dt", null, "live"), h("dd", null, count(trigger.live.length, trigger.definition.workflow ? "run" : "task"), trigger.waiting ? `, ${trigger.waiting} waiting` : "")),
           trigger.missed > 0 && h("div", null, h("dt", null, "missed"), h("dd", { class: "bad" }, `${trigger.missed} in a row`)))));
   }
 
@@ -52,7 +57,7 @@ export function openTriggers(outlet) {
     setText(total, triggers.length ? count(triggers.length, "trigger") : "");
     spans.hidden = !triggers.length;
     if (!triggers.length) {
-      keep(list, "none", () => h("div", { class: "empty" }, h("p", null, "No triggers yet. One starts a task whenever its rule is due:"), h("pre", null, "trainmaster trigger add nightly --cron '30 2 * * *' -- python train.py")));
+      keep(list, "none", () => h("div", { class: "empty" }, h("p", null, "No triggers yet. One starts a task or a workflow whenever its rule is due:"), h("pre", null, "trainmaster trigger add nightly --cron '30 2 * * *' -- python train.py")));
       return;
     }
     const length = SPANS[chosen()];

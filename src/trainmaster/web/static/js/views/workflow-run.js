@@ -19,6 +19,7 @@ const FILTERS = [["All", []], ["Running", ["RUNNING", "READY"]], ["Failed", ["FA
 
 function facts(run) {
   const rows = [["Started", `${moment(run.created_at, now())} by ${run.owner}`], ["Took", duration(run.ran_s)]];
+  if (run.trigger) rows.push(["Trigger", [h("a", { href: `/triggers/${run.trigger}` }, run.trigger), `, due ${moment(run.due, now())}`]]);
   if (run.reason) rows.push(["Reason", linked(run.reason)]);
   if (Object.keys(run.parameters).length) rows.push(["Parameters", h("code", null, JSON.stringify(run.parameters).slice(0, 600))]);
   if (Object.keys(run.outputs).length) rows.push(["Outputs", h("code", null, JSON.stringify(run.outputs).slice(0, 600))]);

@@ -7,6 +7,7 @@ import { onEvents } from "../live.js";
 import { may } from "../rights.js";
 import { go, title } from "../router.js";
 import { attempt } from "../toast.js";
+import { askForTrigger } from "../triggers/form.js";
 import { Graph } from "../workflows/graph.js";
 import { Grid } from "../workflows/grid.js";
 import { runTable, runsKey } from "./workflows.js";
@@ -54,6 +55,7 @@ export function openWorkflow(outlet, { workflow: name }) {
   title(name);
   const facts = h("span", { class: "muted" });
   const run = h("button", { type: "button", class: "primary", disabled: true }, "Run");
+  const schedule = h("button", { type: "button", disabled: !may("submitter"), title: "Run it by the clock", onclick: () => attempt(() => askForTrigger((made) => go(`/triggers/${made.id}`), name)) }, "Schedule");
   const about = h("p", { class: "muted lead" });
   const chosen = h("p", { class: "muted flow-note" });
   const graph = new Graph((stage) => {
@@ -64,7 +66,7 @@ export function openWorkflow(outlet, { workflow: name }) {
   const gridPanel = h("section", { class: "panel" }, h("header", null, h("h2", null, "Runs and stages")), h("div", { class: "body" }, grid.element, grid.tip));
   const list = h("section", { class: "panel" });
   outlet.append(
-    h("div", { class: "view-head" }, h("a", { href: "/workflows", class: "muted" }, "Workflows"), h("h1", { class: "cut" }, name), facts, h("span", { class: "grow" }), run),
+    h("div", { class: "view-head" }, h("a", { href: "/workflows", class: "muted" }, "Workflows"), h("h1", { class: "cut" }, name), facts, h("span", { class: "grow" }), schedule, run),
     about, h("div", { class: "flows" }, gridPanel, h("section", { class: "panel" }, h("header", null, h("h2", null, "Graph")), h("div", { class: "body" }, graph.element, chosen)), list));
   let closed = false;
   let version = 0;
