@@ -42,7 +42,6 @@ from benchmarks.quotas import limited
 
 PAPER = {"adaptive": (363, 26, 16, 24), "non_adaptive": (353, 50, 33, 50)}
 CORES, PINS = (0.18, 0.18, 0.36, 0.72), (0, 0, 0, 1)  # CPU limits, and which core each worker is on
-PERIOD_US = 10_000
 ROUNDS, BATCH, HELD_OUT = 50, 64, 5_000
 KNOWN = 60_000 - HELD_OUT
 WAYS = ("adaptive", "non_adaptive")
@@ -74,7 +73,7 @@ def main() -> None:
 def run(way: str, seed: int, load: int) -> dict[str, list[Any]]:
     """Per round: seconds of training, aggregation and communication, and the test accuracy after it."""
     names = {f"worker-{rank}": cores for rank, cores in enumerate(CORES)}
-    with tempfile.TemporaryDirectory() as name, limited(names, PERIOD_US) as groups:
+    with tempfile.TemporaryDirectory() as name, limited(names) as groups:
         folder = Path(name)
         elastic_group.start(
             "benchmarks.adaptive", folder, len(CORES), [groups / one for one in names], PINS,

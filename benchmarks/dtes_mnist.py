@@ -1,6 +1,6 @@
 """DTES, Table 3, on MNIST itself: the profile `default` with elastic workers against fixed ones in turn.
 
-    python -m benchmarks.dtes_mnist [--rounds 2] [--each 4] [--fixed 1 3]
+    python -m benchmarks.dtes_mnist [--rounds 0 1 2] [--each 3] [--fixed 1 3] [--records FILE]
 
 The paper trains MNIST classifiers with one, two and three hidden layers, each task in one container, and
 gives the mean time per task with and without DTES: 786/2424/4309 against 1031/3217/5610 s (23.8 % less).
@@ -11,9 +11,12 @@ each held to its cores by a control group, with room for one worker each.
 - `elastic`: the profile `default`, tasks of 1..3 workers; how many each has changes as tasks come and end.
 - `fixed_N`: tasks of N workers, first come first served (`fcfs`, `fixed`, no preemption), else the same.
 
+Every step trains on 4,096 images, so that it takes much longer than the messages of a step of three workers.
 Both run the same script, start from the same warm interpreters and train the same epochs on the same global
 batches. Tasks arrive at seeded random moments, the same ones for every way; a time is from submission to the
-end. Every round plays one stream of arrivals under each way on the same running service. Needs root.
+end. Every round plays one stream of arrivals under each way on the same running service. What was measured
+is kept in `--records`, and told together with what that file held: rounds can be measured one by one. Needs
+root.
 """
 
 from __future__ import annotations
@@ -35,9 +38,9 @@ from benchmarks.quotas import limited
 
 PAPER = {"with DTES": (786, 2424, 4309), "without": (1031, 3217, 5610)}
 NODES, CORES = 3, 0.55  # cores of each node; the rest of two is left to the service
-PERIOD_US = 10_000
-EPOCHS = {1: 3, 2: 8, 3: 14}
-EVERY_S = 8.0  # mean time between arrivals
+BATCH = 4096
+EPOCHS = {1: 4, 2: 13, 3: 20}
+EVERY_S = 7.7  # mean time between arrivals: 60 % of what the nodes could do
 FIXED = {"ordering": "fcfs", "allotment": "fixed", "placement": "least_loaded", "preemption": "none"}
 SCRIPT = """
 import os, sys
@@ -61,7 +64,7 @@ opt = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 with train.task(seed=seed) as t:
     model, opt = t.prepare(model, opt)
     for epoch in t.epochs(max_epochs=epochs):
-        for x, y in t.batches(dataset, batch=2048):
+        for x, y in t.batches(dataset, batch=int(sys.argv[5])):
             loss = F.cross_entropy(model(x.float() / 255), y)
             opt.zero_grad()
             loss.backward()
@@ -97,9 +100,9 @@ class Bench:
         return [self._record(way, hidden, task) for hidden, task in tasks]
 
     def _submit(self, hidden: int, seed: int, workers: str) -> str:
-        command = [sys.executable, "train.py", str(hidden), str(EPOCHS[hidden]), str(seed)]
+        numbers = (hidden, EPOCHS[hidden], seed, self._folder / "mnist.pt", BATCH)
         body = {
-            "command": [*command, str(self._folder / "mnist.pt")],
+            "command": [sys.executable, "train.py", *map(str, numbers)],
             "directory": str(self._folder),
             "environment": {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "QUOTAS": str(self._quotas)},
             "cpus": CORES,
@@ -125,9 +128,10 @@ class Bench:
 
 
 def measure(
-    rounds: Sequence[int], each: int, fixed: Sequence[int], alone: bool
+    rounds: Sequence[int], each: int, fixed: Sequence[int], alone: bool, kept: Path | None
 ) -> tuple[list[dict[str, object]], dict[str, list[float]]]:
-    """One record per task, and the seconds of each kind with nothing else running, by workers."""
+    """One record per task, and the seconds of each kind with nothing else running, by workers. What is
+    measured is added to the file `kept` at once."""
     import torch
 
     from trainmaster.train.examples import mnist
@@ -136,7 +140,7 @@ def measure(
     names = {f"node-{number}": CORES for number in range(1, NODES + 1)}
     records: list[dict[str, object]] = []
     lonely: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as name, limited(names, PERIOD_US) as quotas:
+    with tempfile.TemporaryDirectory() as name, limited(names) as quotas:
         folder = Path(name)
         data = mnist.load(images())
         stored = {"train_y": data.train_y, "test_y": data.test_y}
@@ -161,10 +165,11 @@ def measure(
                 for way in ways[turn:] + ways[:turn]:
                     played = bench.play(way, arrivals(number, each, EPOCHS, EVERY_S))
                     records += [{"round": number, **record} for record in played]
+                    if kept is not None:
+                        with kept.open("a") as file:
+                            file.writelines(f"{json.dumps(one)}\n" for one in records[-len(played) :])
                     mean = statistics.mean(float(str(r["seconds"])) for r in played)
                     print(f"round {number} {way}: mean {mean:.1f} s", file=sys.stderr, flush=True)
-                    for record in played:
-                        print(json.dumps({"round": number, **record}), file=sys.stderr, flush=True)
         finally:
             service.stop()
     return records, lonely
@@ -192,6 +197,9 @@ def summary(records: Sequence[dict[str, object]]) -> dict[str, object]:
         "ours_s": {way: [round(mean("seconds", way=way, hidden=h), 2) for h in EPOCHS] for way in ways},
         "accuracy": {way: [round(mean("accuracy", way=way, hidden=h), 4) for h in EPOCHS] for way in ways},
         "waited_s": {way: round(mean("waited", way=way), 2) for way in ways},
+        "waited_most_s": {
+            way: round(max(float(str(r["waited"])) for r in records if r["way"] == way), 2) for way in ways
+        },
         "resizes_a_task": {way: round(mean("resizes", way=way), 2) for way in ways},
         "less_percent_than": {w: [less(w, hidden=h) for h in EPOCHS] for w in ways if w != "elastic"},
         "mean_s": {way: round(mean("seconds", way=way), 2) for way in ways},
@@ -205,12 +213,16 @@ def summary(records: Sequence[dict[str, object]]) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, nargs="*", default=[0, 1], help="seeds of the streams")
-    parser.add_argument("--each", type=int, default=4, help="tasks of each kind in one stream")
+    parser.add_argument("--rounds", type=int, nargs="*", default=[0, 1, 2], help="seeds of the streams")
+    parser.add_argument("--each", type=int, default=3, help="tasks of each kind in one stream")
     parser.add_argument("--fixed", type=int, nargs="+", default=[1], help="workers of the fixed tasks")
     parser.add_argument("--alone", action="store_true", help="time each kind alone with 1, 2, 3 workers too")
+    parser.add_argument("--records", type=Path, help="a file of records, one a line: read, and added to")
     options = parser.parse_args()
-    records, lonely = measure(options.rounds, options.each, options.fixed, options.alone)
+    kept: Path | None = options.records
+    earlier = [json.loads(line) for line in kept.read_text().splitlines()] if kept and kept.exists() else []
+    records, lonely = measure(options.rounds, options.each, options.fixed, options.alone, kept)
+    records = earlier + records
     print(json.dumps({"alone_s": lonely} | (summary(records) if records else {})))
 
 

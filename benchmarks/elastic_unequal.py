@@ -35,7 +35,6 @@ CASES = {  # cores of the workers, and which of the machine's two each is on
     "4:4:2:1": ((0.6, 0.6, 0.3, 0.15), (0, 1, 0, 1)),
 }
 BATCH = 16_384
-PERIOD_US = 10_000  # much shorter than a step, which is then slowed down evenly
 
 
 class Run(NamedTuple):
@@ -76,7 +75,7 @@ def main() -> None:
 def run(cores: Sequence[float], pins: Sequence[int], shares: str, steps: int) -> Run:
     """The settled step time of a group and how its last whole batch was divided."""
     names = {f"worker-{rank}": number for rank, number in enumerate(cores)}
-    with tempfile.TemporaryDirectory() as name, limited(names, PERIOD_US) as groups:
+    with tempfile.TemporaryDirectory() as name, limited(names) as groups:
         elastic_group.start(
             "benchmarks.elastic_unequal", Path(name), len(cores), [groups / one for one in names], pins,
             SHARES=shares, STEPS=str(steps),

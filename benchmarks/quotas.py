@@ -9,15 +9,17 @@ from pathlib import Path
 
 from tests.live import wait_until
 
+PERIOD_US = 10_000  # shorter than most steps, which are then slowed down evenly
+
 
 @contextlib.contextmanager
-def limited(cores: Mapping[str, float], period_us: int = 100_000) -> Iterator[Path]:
+def limited(cores: Mapping[str, float]) -> Iterator[Path]:
     """A folder with one control group per name, each held to its number of cores.
 
     Who writes its process id into `FOLDER/NAME/cgroup.procs` enters one. A group uses up its part of each
-    period as fast as it can and then stands still, so steps much shorter than a period are uneven. All of
-    them together have the greatest weight there is, so that it is the limits that decide, not what else runs
-    on the machine. Raises SystemExit where this process may not make control groups.
+    period as fast as it can and then stands still, so steps shorter than a period are uneven. All of them
+    together have the greatest weight there is, so that it is the limits that decide, not what else runs on
+    the machine. Raises SystemExit where this process may not make control groups.
     """
     first = Path("/sys/fs/cgroup/cpu") if Path("/sys/fs/cgroup/cpu").is_dir() else Path("/sys/fs/cgroup")
     parent = first / f"trainmaster-benchmark-{os.getpid()}"
@@ -33,11 +35,11 @@ def limited(cores: Mapping[str, float], period_us: int = 100_000) -> Iterator[Pa
                 (parent / "cpu.shares").write_text("262144")
             for group, number in zip(groups, cores.values(), strict=True):
                 group.mkdir()
-                quota = round(period_us * number)
+                quota = round(PERIOD_US * number)
                 if (group / "cpu.max").exists():
-                    (group / "cpu.max").write_text(f"{quota} {period_us}")
+                    (group / "cpu.max").write_text(f"{quota} {PERIOD_US}")
                 else:
-                    (group / "cpu.cfs_period_us").write_text(str(period_us))
+                    (group / "cpu.cfs_period_us").write_text(str(PERIOD_US))
                     (group / "cpu.cfs_quota_us").write_text(str(quota))
         except OSError as error:
             raise SystemExit(f"cannot limit the CPU of a control group ({error}): run this as root") from None

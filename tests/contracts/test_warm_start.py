@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from tests.nodes import Driven, alive, nothing_left, run_id, wait_for
+from tests.scenario import World, spec
+from trainmaster.domain.commands import Launch
 from trainmaster.domain.run import Exit, Fault, RunSpec, RunState, Stream
-from trainmaster.runners.interpreters import warmable
+from trainmaster.runners.interpreters import start_environment, warmable
 
 PYTHON = sys.executable
 
@@ -109,8 +111,11 @@ async def test_a_warm_script_is_as_a_cold_one(scripts: Scripts, tmp_path: Path) 
     await scripts.both(seeded)
 
     source = """
-        import atexit, sys
+        import atexit, ctypes, sys
         atexit.register(print, "atexit")
+        libc = ctypes.CDLL(None)
+        libc.fopen.restype, libc.fputs.argtypes = ctypes.c_void_p, (ctypes.c_char_p, ctypes.c_void_p)
+        libc.fputs(b"flushed", libc.fopen(b"left by C", b"a"))
         left = open("left", "a"); left.write("flushed")
         class Ends:
             def __del__(self): print("deleted")
@@ -121,7 +126,8 @@ async def test_a_warm_script_is_as_a_cold_one(scripts: Scripts, tmp_path: Path) 
     assert (await scripts.both(source % 3))[0] == Exit(3)
     assert (await scripts.both(source % "'why'"))[0] == Exit(1)
     assert (await scripts.both(source % ""))[1] == b"out\natexit\ndeleted\n"
-    assert (tmp_path / "scripts" / "left").read_text() == "flushed" * 6
+    for left in ("left", "left by C"):
+        assert (tmp_path / "scripts" / left).read_text() == "flushed" * 6
     assert (await scripts.both("def f(): 1 / 0\nf()"))[0] == Exit(1)
     assert (await scripts.both("x = (\n"))[0] == Exit(1)
     assert (await scripts.both("raise KeyboardInterrupt"))[0] == Exit(130)
@@ -181,6 +187,14 @@ async def test_without_torch_it_starts_cold(tmp_path: Path) -> None:
     finally:
         await node.close()
         await nothing_left(tmp_path / "data")
+
+
+def test_tasks_share_an_interpreter_whatever_they_are_told_of_themselves() -> None:
+    world = World({"n1": 4})
+    world.submit(*(spec(min_workers=2, max_workers=2, environment=(("OMP_NUM_THREADS", "1"),)),) * 2)
+    told = [command.run for command in world.last.commands if isinstance(command, Launch)]
+    assert len(told) == 4 and len({run.environment for run in told}) == 4
+    assert [start_environment(dict(run.environment)) for run in told] == [{"OMP_NUM_THREADS": "1"}] * 4
 
 
 def test_only_plain_commands_start_warm(tmp_path: Path) -> None:

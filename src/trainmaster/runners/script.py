@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 threads = 0  # how many torch would use by itself; set when it is loaded
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 _INTERRUPTED = 130  # 128 + INT
+_libc = ctypes.CDLL(None)
 
 
 def main(interpreter: str, argv: list[str], env: dict[str, str]) -> NoReturn:
@@ -42,10 +43,25 @@ def main(interpreter: str, argv: list[str], env: dict[str, str]) -> NoReturn:
         del sys.modules[name]  # ours; the script's own may be another
     sys.orig_argv = list(argv)
     sys.modules["__main__"] = types.ModuleType("__main__")
+    _end_before_the_loaded()
     code = _run(argv)
     # As the interpreter itself ends: threads, atexit, destructors, flush. Never returns.
     ctypes.pythonapi.Py_Exit(ctypes.c_int(code))
     os._exit(code)
+
+
+def _end_before_the_loaded() -> None:
+    """Leave out the C library's exit handlers of what was loaded before the fork.
+
+    They run last, as the last to register is the first to run: after Python's own end and the handlers of
+    what the script loads. Those of torch free memory for 0.16 s of CPU, two thirds of the end of a process.
+    """
+    try:
+        leave, register = _libc.on_exit, _libc.__cxa_atexit
+    except AttributeError:
+        return  # not glibc
+    leave(_libc._exit, None)  # called with the exit status
+    register(_libc.fflush, None, None)
 
 
 def _plain(path: str) -> bool:

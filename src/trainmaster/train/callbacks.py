@@ -28,8 +28,10 @@ _LIGHTNING = "trainmaster.ckpt"
 class TrainmasterCallback:
     """One callback for both. `folder`, for Lightning's checkpoint, is the task's own unless given.
 
-    Made in the main thread, where it takes TERM over until training ends. `leaving` says afterwards whether
-    that was why; the processes of a distributed training leave together.
+    Made in the main thread, where it takes TERM over from the start of `fit` until training ends. `leaving`
+    says afterwards whether that was why; the processes of a distributed training leave together. Before that,
+    while it imports or waits for the others, a process ends by TERM at once; those left alone wait as long as
+    torch does, but for Trainmaster, which ends them with the attempt.
     """
 
     def __init__(self, folder: str | None = None) -> None:
@@ -72,12 +74,17 @@ class TrainmasterCallback:
             values = _metrics(trainer.callback_metrics, "")
             report(step=trainer.global_step, **{**values, "epoch": trainer.current_epoch})
 
-    def on_fit_start(self, *args: Any) -> None:
+    def on_fit_start(self, trainer: Any, *args: Any) -> None:
         self._take_over()
+        # Lightning puts a handler of its own before ours next. It broadcasts to the other processes, whatever
+        # they are at: told to leave at different steps, or only one, they would wait for each other for good.
+        connector = getattr(trainer, "_signal_connector", None)
+        if self._handles and connector is not None:
+            connector._sigterm_notifier_fn = _nothing
 
     def on_train_start(self, *args: Any) -> None:
-        # Lightning has put a handler of its own before ours by now, which would end the process at the next
-        # batch, with exit code 0 and nothing saved.
+        # Should that handler have been there all the same, it would end the process at the next batch, with
+        # exit code 0 and nothing saved.
         if self._handles:
             signal.signal(signal.SIGTERM, self._terminated)
 

@@ -68,5 +68,19 @@ def test_lightning_reports_and_saves_once_and_stops_when_told(
     assert (told["step"], told["epoch"], told["val_loss"]) == (20, 1, 0.25)
 
 
+def test_told_before_the_first_batch_lightning_exchanges_nothing_in_its_handler(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    callback = TrainmasterCallback(str(tmp_path))
+    broadcasts: list[int] = []
+    connector = SimpleNamespace(_sigterm_notifier_fn=lambda number, frame: broadcasts.append(number))
+    callback.on_fit_start(SimpleNamespace(_signal_connector=connector), None)
+    handlers = [connector._sigterm_notifier_fn, signal.getsignal(signal.SIGTERM)]  # as Lightning joins them
+    signal.signal(signal.SIGTERM, lambda number, frame: [handler(number, frame) for handler in handlers])
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert callback.leaving and not broadcasts
+    callback.on_fit_end(None, None)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_what_is_no_callback_is_no_attribute() -> None:
     assert not hasattr(TrainmasterCallback(), "something")
