@@ -1,19 +1,22 @@
 """The RLPTO paper's experiments in the simulator: Tables II to V, Figures 7 to 11, and our policies beside.
 
 Everything runs through `scheduler.step`, over the same seeded tasks for all methods, each baseline also with
-RLPTO's stop(β). Parts can be run one by one; each adds its numbers to the file, from which `--pages` writes
-tables and plots. Usage: python -m benchmarks.rlpto [--parts 2 3 5 9] [--seeds 20] [--pages]
+RLPTO's stop(β). Parts, and with `--methods` policies, can be run one by one; each replaces its numbers in the
+file, from which `--pages` writes tables and plots.
+Usage: python -m benchmarks.rlpto [--parts 2 3 5 9] [--methods residual_ppo ...] [--seeds 20] [--pages]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.rlpto import runs
-from benchmarks.rlpto.methods import BASELINES, BESIDE, MAIN, MARGINAL, RESIDUAL, RLPTO, Method
+from benchmarks.rlpto.methods import BASELINES, OURS, RLPTO, TABLE, Method, of_rewards
 from benchmarks.rlpto.pages import write_pages
 from benchmarks.traces import ROOT
 from trainmaster.policies.allotment.fair import Fair
@@ -22,7 +25,6 @@ from trainmaster.simulator.workload.images import SIXTEEN_NODES, TWELVE_NODES, C
 from trainmaster.simulator.workload.priorities import COMBINATIONS
 
 RESULTS = ROOT / "docs" / "results"
-BESIDE_SEEDS = 5  # of what no claim is made about, but for means
 GENERAL_BETA = 0.0003  # of the paper's priority experiment
 
 
@@ -32,6 +34,19 @@ def say(line: str) -> None:
 
 def write(found: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps(found) + "\n", encoding="utf-8")
+
+
+def renewed(
+    old: dict[str, Any], methods: Sequence[Method], chosen: Sequence[str], play: Callable[[Method], Any]
+) -> dict[str, Any]:
+    """By method, in this order: what `play` finds for the chosen policies, what is known of the others."""
+    found = {}
+    for method in methods:
+        if method.policy in chosen:
+            found[method.name] = play(method)
+        elif method.name in old:
+            found[method.name] = old[method.name]
+    return found
 
 
 def single(nodes: int, seeds: range) -> dict[str, float]:
@@ -47,8 +62,10 @@ def single(nodes: int, seeds: range) -> dict[str, float]:
 
 
 def main() -> None:
+    policies = (RLPTO, *BASELINES, *OURS)
     parser = argparse.ArgumentParser()
-    parser.add_argument("--parts", nargs="+", default=["2", "3", "5", "9"], choices=["2", "3", "5", "9"])
+    parser.add_argument("--parts", nargs="*", default=["2", "3", "5", "9"], choices=["2", "3", "5", "9"])
+    parser.add_argument("--methods", nargs="+", default=policies, choices=policies)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument(
         "--pages", action="store_true", help="write docs/results/rlpto-tables.md and the plots"
@@ -59,26 +76,20 @@ def main() -> None:
     found: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
     for part, cluster in (("2", TWELVE_NODES), ("3", SIXTEEN_NODES)):
         if part in options.parts:
-            found[part] = runs.table(MAIN, cluster, seeds, say)
-            found[part] |= runs.table(BESIDE, cluster, seeds[:BESIDE_SEEDS], say)
+            play = partial(runs.table, cluster=cluster, seeds=seeds, say=say)
+            found[part] = renewed(found.get(part, {}), TABLE, options.methods, play)
             write(found, options.out)
     if "5" in options.parts:
-        main_ = [Method(RLPTO, GENERAL_BETA, queues=True)]
-        main_ += [Method(name, GENERAL_BETA, free=True, queues=True) for name in (MARGINAL, RESIDUAL)]
-        beside = [Method(name) for name in BASELINES]
-        beside += [Method(name, GENERAL_BETA) for name in BASELINES if name != "TRADL"]
-        beside += [Method(MARGINAL, GENERAL_BETA, queues=True)]
-        found["5"] = {}
+        rewards = found.setdefault("5", {})
         for number, levels in enumerate(COMBINATIONS, 1):
             say(f"combination {number}")
-            found["5"][str(number)] = {
-                **runs.rewards(main_, TWELVE_NODES, seeds, levels, say),
-                **runs.rewards(beside, TWELVE_NODES, seeds[:BESIDE_SEEDS], levels, say),
-            }
+            play = partial(runs.rewards, cluster=TWELVE_NODES, seeds=seeds, levels=levels, say=say)
+            methods = of_rewards(GENERAL_BETA)
+            rewards[str(number)] = renewed(rewards.get(str(number), {}), methods, options.methods, play)
             write(found, options.out)
     if "9" in options.parts:
         found["9"] = {str(nodes): single(nodes, seeds) for nodes in range(1, 13)}
-    write(found, options.out)
+        write(found, options.out)
     if options.pages:
         write_pages(found, RESULTS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ def write_pages(found: dict[str, Any], folder: Path) -> None:
             _plots(found[number], number, folder)
     if "5" in found:
         parts += _rewards(found["5"], folder)
+    depends = folder / "rlpto-sensitivity.json"
+    if "5" in found and depends.is_file():
+        parts += _depends(json.loads(depends.read_text(encoding="utf-8")), found["5"], folder)
     if "9" in found:
         parts += _single(found["9"], folder)
     parts += ["## Verdicts", "", "| claim | holds | figures |", "|---|---|---|"]
@@ -52,11 +56,10 @@ def write_pages(found: dict[str, Any], folder: Path) -> None:
 
 
 def _table(found: dict[str, Any], number: str) -> list[str]:
-    sizes = [len(one["time_s"]) for one in found.values()]
-    count, fewest = max(sizes), min(sizes)
+    count = len(next(iter(found.values()))["time_s"])
     out = [
         f"## Table {ROMAN[number]}", "",
-        f"Means over {count} seeds ({fewest} for methods beside RLPTO and ours), ± standard deviation.", "",
+        f"Means over {count} seeds, ± standard deviation.", "",
         "| method | accuracy (%) | time (s) | paper: accuracy | time | resizes |",
         "|---|---|---|---|---|---|",
     ]  # fmt: skip
@@ -142,17 +145,18 @@ def _rewards(found: dict[str, Any], folder: Path) -> list[str]:
     out = [
         "## Table V, Figures 10 and 11",
         "",
-        "Average reward (Figure 11) and area per second under the curve.",
+        "Average reward (Figure 11), area per second under the curve, accuracy (%).",
         "",
     ]
     names = list(next(iter(found.values())))
     out += [
-        "| method | " + " | ".join(f"{n}: average, area" for n in found) + " |",
+        "| method | " + " | ".join(f"{n}: average, area, accuracy" for n in found) + " |",
         "|---|" + "---|" * len(found),
     ]
     for name in names:
         cells = [
-            f"{by[name]['average']:.0f}, {sum(by[name]['area']) / len(by[name]['area']):.0f}"
+            f"{by[name]['average']:.0f}, {sum(by[name]['area']) / len(by[name]['area']):.0f}, "
+            f"{100 * mean(by[name])[0]:.2f}"
             for by in found.values()
         ]
         out.append(f"| {name} | " + " | ".join(cells) + " |")
@@ -164,6 +168,38 @@ def _rewards(found: dict[str, Any], folder: Path) -> list[str]:
         text = line_chart(f"Figure 10, combination {number}: reward over time", "s", "points", moments, shown)
         (folder / f"rlpto-figure10-{number}.svg").write_text(text, encoding="utf-8")
     return [*out, ""]
+
+
+def _depends(found: dict[str, Any], rewards: dict[str, Any], folder: Path) -> list[str]:
+    """What is found by `sensitivity`, against the paper's methods of Table V."""
+    rlpto = next(name for name in next(iter(rewards.values())) if name.startswith(RLPTO))
+    firsts = [by[rlpto]["average"] for by in rewards.values()]
+    head = "time (s), accuracy (%) of Table II | " + " | ".join(f"average reward {n}" for n in rewards)
+    line = "|---|---|" + "---|" * len(rewards)
+    out = ["### What RLPTO's place in Table V depends on", ""]
+    out += [f"| TRADL's target | {head} | less than RLPTO's in |", f"{line}---|"]
+    for target, one in found.get("tradl", {}).items():
+        less = [n for n, mine, other in zip(rewards, firsts, one["rewards"], strict=True) if other < mine]
+        out.append(f"| {target} | {_row(one)} | {', '.join(less) or 'none'} |")
+    out += ["", f"| RLPTO with | {head} |", line]
+    out += [f"| lead {lead} | {_row(one)} |" for lead, one in found.get("lead", {}).items()]
+    out += [f"| T {words} | {_row(one)} |" for words, one in found.get("unit", {}).items()]
+    times = [one["time_s"] for one in found.get("tradl", {}).values()]
+    lines = {
+        f"TRADL, combination {n}": [one["rewards"][at] for one in found["tradl"].values()]
+        for at, n in enumerate(rewards)
+    }
+    lines |= {
+        f"RLPTO, combination {n}": [first] * len(times) for n, first in zip(rewards, firsts, strict=True)
+    }
+    text = line_chart("Average reward by TRADL's time in Table II", "s", "points", times, lines)
+    (folder / "rlpto-tradl.svg").write_text(text, encoding="utf-8")
+    return [*out, ""]
+
+
+def _row(one: dict[str, Any]) -> str:
+    shown = " | ".join(f"{value:.0f}" for value in one["rewards"])
+    return f"{one['time_s']:.0f}, {100 * one['accuracy']:.2f} | {shown}"
 
 
 def _single(found: dict[str, Any], folder: Path) -> list[str]:

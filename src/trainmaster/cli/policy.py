@@ -66,7 +66,9 @@ def train(
     name: Name,
     out: Annotated[Path | None, typer.Option(help="File for the weights; default: NAME.json here.")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Updates; default: as shipped.")] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Simulated runs for each update.")] = 8,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Simulated runs for each update; default: as shipped.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same weights.")] = 0,
     variant: Annotated[str, typer.Option(help="kl: adaptive penalty (the paper); clip: clipped.")] = "kl",
     beta: Annotated[float | None, typer.Option(help="rlpto: only this β, not the paper's six.")] = None,
@@ -87,12 +89,13 @@ def train(
     from trainmaster.rl.training import Plan
     from trainmaster.rl.training import train as learn
 
-    plan = Plan(iterations or GAMES[name].iterations, episodes, seed=seed)
-    path = out or Path(f"{name}.json")
-    words = (
-        f"trainmaster policy train {name} --iterations {plan.iterations} --episodes {episodes} --seed {seed}"
+    usual = GAMES[name]
+    plan = Plan(
+        iterations or usual.iterations, episodes or usual.episodes, seed=seed, replicas=usual.replicas
     )
-    words += f" --variant {variant}" + (f" --beta {beta}" if beta is not None else "")
+    path = out or Path(f"{name}.json")
+    words = f"trainmaster policy train {name} --iterations {plan.iterations} --episodes {plan.episodes}"
+    words += f" --seed {seed} --variant {variant}" + (f" --beta {beta}" if beta is not None else "")
     shown = _Shown(plan.iterations, quiet=as_json)
     with shown:
         result = learn(game(name, variant, beta), plan, shown.take)

@@ -49,6 +49,13 @@ def settled(values: Sequence[float], beta: float, window: int) -> bool:
     return abs(values[-1] - values[-1 - window]) / window < beta and abs(last) < 2 * beta
 
 
+def least_gain(values: Sequence[float], window: int) -> float | None:
+    """The smallest mean increase over `window` epochs so far; None with fewer than window + 1 values."""
+    return min(
+        ((values[at] - values[at - window]) / window for at in range(window, len(values))), default=None
+    )
+
+
 def has_gained_less(values: Sequence[float], beta: float, window: int) -> bool:
     """Has less than `beta` per epoch ever been gained? Once it has, a spurt changes nothing."""
     return any(values[at] - values[at - window] < beta * window for at in range(window, len(values)))

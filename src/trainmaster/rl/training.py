@@ -56,17 +56,24 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`episodes` in each of `iterations`; judged before the first and after every `judge_every`-th."""
+    """`episodes` in each of `iterations`; judged before the first and after every `judge_every`-th.
+
+    With `replicas` so many episodes have the same tasks, and what they earn on average is taken off evenly:
+    what differs from tasks to tasks then drowns nothing of what differs from action to action.
+    """
 
     iterations: int = 40
     episodes: int = 8
     judge_every: int = 5
+    replicas: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "episodes", "judge_every"):
+        for name in ("iterations", "episodes", "judge_every", "replicas"):
             if getattr(self, name) < 1:
                 raise BadTraining(name, getattr(self, name), "1 or more")
+        if self.episodes % self.replicas:
+            raise BadTraining("episodes", self.episodes, f"a multiple of the {self.replicas} replicas")
         if self.seed < 0:
             raise BadTraining("seed", self.seed, "0 or more")
 
@@ -96,8 +103,9 @@ def train(
     course: list[Progress] = []
     for iteration in range(1, plan.iterations + 1):
         network = ppo.network(about)
-        seeds = chance.integers(1_000_000, 2**31, plan.episodes)
+        seeds = np.repeat(chance.integers(1_000_000, 2**31, plan.episodes // plan.replicas), plan.replicas)
         played = [game.play(network, int(seed), chance) for seed in seeds]
+        _compare(played, plan.replicas)
         told = ppo.update([p.episode for p in played])
         if iteration % plan.judge_every == 0 or iteration == plan.iterations:
             network = ppo.network(about)
@@ -112,3 +120,14 @@ def train(
         course.append(progress)
         show(progress)
     return Trained(kept, first, best, course)
+
+
+def _compare(played: list[Played], replicas: int) -> None:
+    """Take off what the replicas of the same tasks earn on average."""
+    if replicas == 1:
+        return
+    for at in range(0, len(played), replicas):
+        group = [p.episode.rewards for p in played[at : at + replicas]]
+        usual = sum(map(sum, group)) / replicas
+        for rewards in group:
+            rewards[:] = [reward - usual / len(rewards) for reward in rewards]

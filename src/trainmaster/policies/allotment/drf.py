@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Mapping
 
 from trainmaster.domain.ids import TaskId, UserName
@@ -25,12 +26,12 @@ class Drf:
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
-        total = sum((node.capacity for node in view.nodes), NOTHING)
-        queues: dict[UserName, list[Claim]] = {}
+        total = _capacity(view)
+        queues: dict[UserName, deque[Claim]] = {}
         used: dict[UserName, Resources] = {}
         for claim in view.claims:
             user = claim.task.spec.user
-            queues.setdefault(user, []).append(claim)
+            queues.setdefault(user, deque()).append(claim)
             used.setdefault(user, NOTHING)
             if claim.workers and claim.movable:
                 budget.give(claim, claim.least)
@@ -46,11 +47,24 @@ class Drf:
         return budget.given
 
 
-def _next(budget: Budget, queue: list[Claim]) -> Resources | None:
-    for claim in queue:
+def _capacity(view: AllotmentView) -> Resources:
+    """Of all nodes, which are thousands: summed number by number."""
+    capacities = [node.capacity for node in view.nodes]
+    return Resources(
+        cpu_m=sum(c.cpu_m for c in capacities),
+        memory=sum(c.memory for c in capacities),
+        gpus=sum(c.gpus for c in capacities),
+    )
+
+
+def _next(budget: Budget, queue: deque[Claim]) -> Resources | None:
+    """What the first that can takes. Room and bounds only get narrower, so who once cannot never will."""
+    while queue:
+        claim = queue[0]
         count = 1 if budget.given[claim.task.id] else claim.least
         if claim.movable and budget.give(claim, count):
             return claim.task.spec.resources * count
+        queue.popleft()
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -187,7 +188,23 @@ class _Remembering(Generic[V]):
         return value
 
 
+def _largest_drop(points: tuple[Point, ...]) -> float:
+    losses = [point.loss for point in points if point.loss is not None]
+    return max((a - b for a, b in itertools.pairwise(losses)), default=0.0)
+
+
+def _first_loss(points: tuple[Point, ...]) -> float:
+    return max((p.loss for p in points if p.loss is not None), default=1.0) or 1.0
+
+
 _LOSSES = _Remembering(_loss_curve)
+_DROPS = _Remembering(_largest_drop)
+_FIRSTS = _Remembering(_first_loss)
+
+
+def largest_drop(claim: Claim) -> float:
+    """The largest fall of the loss from one report to the next; 0 if it never fell."""
+    return _DROPS(claim.learned.points)
 
 
 def remaining_by_loss(claim: Claim, still: float = 0.005) -> float:
@@ -197,10 +214,8 @@ def remaining_by_loss(claim: Claim, still: float = 0.005) -> float:
     if curve is None or curve[0] <= 0:
         return 1.0
     a, b, _ = curve
-    points = claim.learned.points
-    step = points[-1].step
-    first = max((p.loss for p in points if p.loss is not None), default=1.0) or 1.0
+    step = claim.learned.points[-1].step
     # The loss falls by a·d/(a·k + b)² over d steps; solve for the k at which that is `still` of the first.
     d = max(step / 10, 1.0)
-    end = (math.sqrt(a * d / (still * first)) - b) / a
+    end = (math.sqrt(a * d / (still * _FIRSTS(claim.learned.points))) - b) / a
     return max(end - step, 1.0)

@@ -1,113 +1,133 @@
-"""Ours: `marginal_goodput`, corrected by a trained network."""
+"""Ours: crews by what tasks gain and are worth, corrected by a trained network."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
+from trainmaster.policies.allotment.crews import Crews, worth
 from trainmaster.policies.allotment.marginal_goodput import MarginalGoodput, Value, grow
 from trainmaster.policies.base import AllotmentView, Claim
-from trainmaster.policies.convergence import accuracies, check_beta, gain_per_epoch, tends_to_converge
+from trainmaster.policies.convergence import accuracies, check_beta, gain_per_epoch
 from trainmaster.policies.learned import TaskNetwork, shipped
 
 if TYPE_CHECKING:
     import numpy as np
 
 FEATURES = (
-    "waits", "epochs", "accuracy", "gain", "epoch", "share", "ran", "urgency", "priority", "waiting",
-    "running",
+    "waits", "epochs", "accuracy", "gain", "left", "epoch", "share", "ran", "worth", "waiting", "running",
 )  # fmt: skip
-OUTPUTS = 2  # correction of the weight, and what a further worker costs
+OUTPUTS = 3  # corrections of a task's weight, of its crew and of the gain that earns it a worker
 _WINDOW = 5  # epochs over which the gain is taken
-_FARTHEST = 2.5  # |log| of the correction of a weight
-_PRICE, _DEAREST = 0.5, 1.0  # of a further worker, in log(speed): unit and most
+_FARTHEST = (2.5, 1.0, 1.0)  # |log| of each correction
 
 
 @dataclass(frozen=True, slots=True)
 class ResidualPpo:
-    """The network looks at every claim and says two things of it; greedy growth does the rest.
+    """Who trains, with how many workers at most, is said by `Crews`; who gets how many by greedy growth.
 
-    1. Its weight is multiplied by e^(first output), within e^±2.5.
-    2. Every worker beyond the first costs it 0.5 · max(second output, 0) of log(speed), at most 1:
-       training that is spread over more workers may reach less, so the last may not be worth their speed.
+    1. Running tasks keep their minimum, then what their crew allows, up to the usual crew.
+    2. Waiting ones start in their order with their crew, or with what is free of it if that is the usual
+       crew at least; else they and all behind them wait.
+    3. What is left goes to the largest weighted marginal gain in speed, within the crews' sizes, as `base`
+       gives it out.
 
-    With `beta`, who tends to converge (gained less than `lead` · β per epoch) keeps its minimum: RLPTO's
-    reduction, at once. Without, nobody is reduced but by the network. With a network of zeros and no β it
-    decides exactly as `base`; the greedy never gives what there is not, so there are no invalid actions.
-    `network`: None for what is shipped. Ties: as `base`.
+    The network looks at every claim and corrects its weight (within e^±2.5), its crew and the step by which
+    gains earn workers (within e^±1). With a network of zeros nothing is corrected; what is given is within
+    bounds and room whatever it says, so there are no invalid actions. `beta`: of the stop rule by which
+    training ends. `network`: None for what is shipped. Ties: as `base`.
     """
 
     network: TaskNetwork | None = None
-    beta: float | None = None
-    lead: float = 8.0
+    beta: float = 1e-4
     base: MarginalGoodput = field(default_factory=MarginalGoodput)
     name: str = "residual_ppo"
     suspends: bool = False
 
     def __post_init__(self) -> None:
-        if self.beta is not None:
-            check_beta(self.beta)
+        check_beta(self.beta)
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         if not view.claims:
             return {}
         network = self.network or shipped(self.name, FEATURES, OUTPUTS)
-        return self.corrected(view, network(features_of(view))[0])
+        return self.corrected(view, network(features_of(view, self.beta))[0])
 
     def corrected(self, view: AllotmentView, each: np.ndarray) -> Mapping[TaskId, int]:
-        """The allotment with these outputs, (claims, 2)."""
-        budget, weights = Budget(view), {}
-        prices: dict[TaskId, float] = {}
-        for claim, (first, second) in zip(view.claims, each.tolist(), strict=True):
-            factor = math.exp(min(max(first, -_FARTHEST), _FARTHEST))
-            weights[claim.task.id] = self.base.weight(claim, view.now) * factor
-            price = min(_PRICE * max(second, 0.0), _DEAREST)
-            prices[claim.task.id] = math.inf if self._converges(claim) else price
-        served = budget.give_least(view.claims)
-        values = [self._value(claim, view.now, prices[claim.task.id]) for claim in served]
+        """The allotment with these outputs, (claims, 3)."""
+        crews, budget = Crews(self.beta), Budget(view)
+        factors = [
+            tuple(math.exp(min(max(x, -far), far)) for x, far in zip(row, _FARTHEST, strict=True))
+            for row in each.tolist()
+        ]
+        found = crews.sizes(view.claims, [(crew, step) for _, crew, step in factors])
+        sizes = {claim.task.id: size for claim, size in zip(view.claims, found, strict=True)}
+        weights = {
+            claim.task.id: self.base.weight(claim, view.now) * factor
+            for claim, (factor, _, _) in zip(view.claims, factors, strict=True)
+        }
+        served = _crewed(view.claims, budget, sizes, crews.crew)
+        values = [self._value(claim, view.now, sizes[claim.task.id]) for claim in served]
         grow(budget, served, values, weights, self.base.look_ahead)
         return budget.given
 
-    def _converges(self, claim: Claim) -> bool:
-        return self.beta is not None and tends_to_converge(claim.learned, self.lead * self.beta, _WINDOW)
-
-    def _value(self, claim: Claim, now: float, price: float) -> Value:
+    def _value(self, claim: Claim, now: float, size: int) -> Value:
         value = self.base.value(claim, now)
-        if not price:
-            return value
-        if price == math.inf:
-            return value._replace(logs=value.logs[: claim.least])
-        return value._replace(logs=tuple(each - price * more for more, each in enumerate(value.logs)))
+        return value._replace(logs=value.logs[:size])
 
 
-def features_of(view: AllotmentView) -> np.ndarray:
+def _crewed(claims: Sequence[Claim], budget: Budget, sizes: Mapping[TaskId, int], usual: int) -> list[Claim]:
+    """Steps 1 and 2; returns those that train."""
+    running = [claim for claim in claims if claim.workers]
+    for claim in running:
+        if claim.movable:
+            budget.give(claim, claim.least)
+    for claim in running:
+        if claim.movable:
+            more = min(usual, sizes[claim.task.id]) - budget.given[claim.task.id]
+            budget.give(claim, max(min(more, budget.spare(claim)), 0))
+    for claim in claims:
+        if not claim.workers:
+            size = sizes[claim.task.id]
+            count = min(size, budget.spare(claim))
+            if count < max(min(size, usual), claim.least, 1):
+                break
+            budget.give(claim, count)
+    return [claim for claim in claims if budget.given[claim.task.id]]
+
+
+def features_of(view: AllotmentView, beta: float) -> np.ndarray:
     """One row per claim, each number about 0..1: whether it waits; log(1 + epochs)/5; accuracy; its gain per
-    epoch as (log10 + 5)/4, 1 if unknown; worker-seconds of an epoch as log(1 + ·)/10, 0 if unknown; its share
-    of all workers; log(1 + minutes run)/5; urgency/2; priority/4; how many wait and run, by 12."""
+    epoch as (log10 + 5)/4, 1 if unknown; log(gain/β)/4, at least 0, 1 if unknown: how far its end is;
+    worker-seconds of an epoch as log(1 + ·)/10, 0 if unknown; its share of all workers; log(1 + minutes
+    run)/5; log(worth / mean worth); how many wait and run, by 12."""
     import numpy as np
 
     running = sum(claim.workers > 0 for claim in view.claims)
     size = max(sum(node.capacity.gpus or 1 for node in view.nodes), 1)
+    worths = [worth(claim.task) for claim in view.claims]
+    mean = sum(worths) / max(len(worths), 1)
     rows = []
-    for claim in view.claims:
+    for claim, value in zip(view.claims, worths, strict=True):
         values = accuracies(claim.learned)
         gain = gain_per_epoch(values, _WINDOW)
         scaled = 1.0 if gain is None else (math.log10(max(gain, 1e-5)) + 5) / 4
+        left = 1.0 if gain is None else math.log(max(gain / beta, 1.0)) / 4
         rows.append(
             (
                 float(claim.workers == 0),
                 math.log1p(len(values)) / 5,
                 values[-1] if values else 0.0,
                 scaled,
+                left,
                 math.log1p(_epoch_s(claim)) / 10,
                 claim.workers / size,
                 math.log1p(claim.task.running_s(view.now) / 60) / 5,
-                int(claim.task.urgency) / 2,
-                min(max(claim.task.priority, 0.0), 10.0) / 4,
+                math.log(value / mean),
                 (len(view.claims) - running) / 12,
                 running / 12,
             )

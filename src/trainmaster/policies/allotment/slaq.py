@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import heapq
-import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
-from trainmaster.policies.allotment.estimates import fitted_seconds, loss_curve
+from trainmaster.policies.allotment.estimates import fitted_seconds, largest_drop, loss_curve
 from trainmaster.policies.base import AllotmentView, Claim
+
+Drop = Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +32,35 @@ class Slaq:
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         served = budget.give_least(view.claims)
-        drops = [self.drops(claim) for claim in served]
+        drops = [self.drop(claim) for claim in served]
         heap = [
-            (-_gain(drops[at], budget.given[claim.task.id]), at)
+            (-_gain(drops[at], budget.given[claim.task.id], claim), at)
             for at, claim in enumerate(served)
             if claim.movable
         ]
         heapq.heapify(heap)
         while heap:
             _, at = heapq.heappop(heap)
-            if budget.give(served[at]):
-                heapq.heappush(heap, (-_gain(drops[at], budget.given[served[at].task.id]), at))
+            claim = served[at]
+            if budget.give(claim):
+                heapq.heappush(heap, (-_gain(drops[at], budget.given[claim.task.id], claim), at))
         return budget.given
 
-    def drops(self, claim: Claim) -> tuple[float, ...]:
-        """Predicted normalised drop of the loss over the next epoch with 1..most workers."""
+    def drop(self, claim: Claim) -> Drop:
+        """Predicted normalised drop of the loss over the next epoch by the number of workers, 1..most. Asked
+        one by one, as few of thousands of numbers are needed."""
         seconds = fitted_seconds(claim)
         curve = loss_curve(claim)
         if curve is None:
-            return tuple(seconds[0] / each for each in seconds)
-        losses = [point.loss for point in claim.learned.points if point.loss is not None]
-        largest = max((a - b for a, b in itertools.pairwise(losses)), default=0.0)
+            return lambda workers: seconds[0] / seconds[workers - 1]
+        largest = largest_drop(claim)
         if largest <= 0:
-            return (0.0,) * len(seconds)
+            return lambda workers: 0.0
         a, b, _ = curve
-        step = claim.learned.points[-1].step
+        step, epoch = claim.learned.points[-1].step, self.epoch_s
         now = 1 / max(a * step + b, 1e-12)
-        return tuple((now - 1 / max(a * (step + self.epoch_s / s) + b, 1e-12)) / largest for s in seconds)
+        return lambda workers: (now - 1 / max(a * (step + epoch / seconds[workers - 1]) + b, 1e-12)) / largest
 
 
-def _gain(drops: tuple[float, ...], workers: int) -> float:
-    return drops[workers] - drops[workers - 1] if workers < len(drops) else 0.0
+def _gain(drop: Drop, workers: int, claim: Claim) -> float:
+    return drop(workers + 1) - drop(workers) if workers < claim.most else 0.0

@@ -86,12 +86,15 @@ def images(
     kinds: Sequence[str] = TWELVE,
     priorities: Sequence[int] | None = None,
     shuffled: bool = True,
+    at_most: int | None = None,
 ) -> list[Arrival]:
     """The tasks, all submitted at 0, in a random order (or, with `shuffled` False, as listed).
 
-    `priorities`: as in Table V, 1 to 3 normal, 4 the highest, 5 urgent. The same seed draws the same tasks
-    whatever the stop.
+    `priorities`: as in Table V, 1 to 3 normal, 4 the highest, 5 urgent. `at_most`: epochs of each; None: the
+    world's, with or without a stop. The same seed draws the same tasks whatever the stop and `at_most`.
     """
+    if at_most is None:
+        at_most = world.epochs if stop is None else world.at_most
     chance = np.random.default_rng(seed)
     arrivals = []
     for at, kind in enumerate(kinds):
@@ -106,8 +109,7 @@ def images(
         )
         seconds = world.epoch_s * size * float(np.exp(world.spread * draw[2])) / cluster.pace
         training = Converging(
-            curve, Usl(world.serial), seconds, world.epochs if stop is None else world.at_most, stop,
-            tuple(noise), int(UNIT * size),
+            curve, Usl(world.serial), seconds, at_most, stop, tuple(noise), int(UNIT * size)
         )  # fmt: skip
         level = priorities[at] if priorities is not None else 1
         spec = TaskSpec(
