@@ -81,6 +81,15 @@ async def test_progress_reports_land_in_the_runs_folder(node: ContainerNode) -> 
     assert node.log(spec, Stream.PROGRESS) == b'{"loss":1}\n'
 
 
+async def test_what_it_hands_on_is_told_with_its_exit(node: ContainerNode) -> None:
+    """Of a run that ended well; if that cannot be read the run has failed."""
+    value = '{"rows":[1,2],"name":"n"}'
+    assert (await node.run(shell("a", f"echo '{value}' > $TRAINMASTER_OUTPUT"))).exit == Exit(0, result=value)
+    assert (await node.run(shell("b", "echo 1 > $TRAINMASTER_OUTPUT; exit 3"))).exit == Exit(3)
+    broken = (await node.run(shell("c", "echo nothing > $TRAINMASTER_OUTPUT"))).exit
+    assert broken is not None and broken.fault is Fault.BAD_OUTPUT
+
+
 async def test_binary_output_is_exact_on_both_streams(node: ContainerNode, tmp_path: Path) -> None:
     content = bytes(range(256)) * 4000 + b"no newline at the end"
     (tmp_path / "data" / "bytes").write_bytes(content)
@@ -442,20 +451,22 @@ async def test_what_ended_without_an_owner_is_known_to_the_next(
     home: Path, docker_engine: DockerEngine
 ) -> None:
     spec = shell("a", "echo on; sleep 0.3; echo alone; exit 3")
-    owner = Owner(home, docker_engine, [spec])
+    well = shell("b", "sleep 0.3; echo 7 > $TRAINMASTER_OUTPUT")
+    owner = Owner(home, docker_engine, [spec, well])
     try:
         await _until_said(home, spec, b"on\n")
     finally:
         owner.kill()
-    docker_engine.docker("wait", str(spec.id))
+    docker_engine.docker("wait", str(spec.id), str(well.id))
     node = ContainerNode(home, docker_engine.url)
     await node.adopt()
     assert (await node.end(spec)).exit == Exit(3)
+    assert (await node.end(well)).exit == Exit(0, result="7")
     assert node.log(spec) == b"on\nalone\n"
     await node.runner.close(leave_running=True)
     again = ContainerNode(home, docker_engine.url)
-    (known,) = await again.adopt()  # by now from the folder alone
-    assert known.exit == Exit(3)
+    known = {report.id: report.exit for report in await again.adopt()}  # by now from the folder alone
+    assert known == {spec.id: Exit(3), well.id: Exit(0, result="7")}
     await again.runner.close(leave_running=True)
 
 

@@ -7,6 +7,7 @@ TRAINMASTER_SEED: of the moments of the kills.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
@@ -33,6 +34,7 @@ TASKS = int(os.environ.get("TRAINMASTER_REPLICA_TASKS", "60"))
 FIRINGS = int(os.environ.get("TRAINMASTER_REPLICA_FIRINGS", "60"))
 AWAY_S = 20.0 if KILLS >= 10 else 2.0  # the database, once
 TAKE_OVER_S = 5.0
+START_S = 180.0  # of a process, on a machine that is busy with others
 SEED = int(os.environ.get("TRAINMASTER_SEED", "20261125"))
 
 
@@ -57,7 +59,7 @@ class Cluster:
 
     def __enter__(self) -> Cluster:
         for replica in self.replicas:
-            replica.start(60)
+            replica.start(START_S)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -232,7 +234,7 @@ def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Pos
             tasks += [submit(cluster, len(tasks) + n, ran, rng, victim) for n in range(5)]
             wait_until(lambda: _follows(cluster, victim, before), f"kill {kill}: another leads", 60, 0.02)  # noqa: B023
             took.append(time.monotonic() - began)
-            victim.start(60)
+            victim.start(START_S)
         cluster.led()
         database.stop()
         time.sleep(AWAY_S)  # what is tested: so long away
@@ -252,7 +254,7 @@ def test_leaders_are_killed_and_the_database_stops(tmp_path: Path, database: Pos
     took.sort()
     print(f"seed {SEED}: {len(tasks)} tasks and their firings, none lost or doubled;", end=" ")
     print("take-overs", [round(seconds, 2) for seconds in took])
-    assert took[max(int(0.95 * len(took)) - 1, 0)] <= TAKE_OVER_S, took
+    assert took[math.ceil(0.95 * len(took)) - 1] <= TAKE_OVER_S, took
 
 
 def _follows(cluster: Cluster, victim: Live, token: int) -> bool:

@@ -9,14 +9,18 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.live import Live, wait_until
 from tests.samples import ended_run, make_task
+from trainmaster.alarms.rules.standing import Look, breaches
+from trainmaster.bootstrap.alarms import Here
 from trainmaster.bus.memory import MemoryBus
 from trainmaster.cli.main import run
 from trainmaster.client import AsyncClient, Client, Refused
+from trainmaster.domain.alarm import Condition, Rule
 from trainmaster.domain.cluster import Node
 from trainmaster.domain.events import DrainRequested, NodeJoined, TaskSubmitted
 from trainmaster.domain.history import Record, RecordKind
@@ -32,6 +36,7 @@ from trainmaster.scheduler.drains import restore_drained
 from trainmaster.scheduler.state import State
 from trainmaster.service.dispatch import Dispatch
 from trainmaster.service.loop import Loop
+from trainmaster.service.service import Service
 from trainmaster.service.sizing import Sizing
 from trainmaster.store import SqlStore
 
@@ -157,6 +162,10 @@ async def test_nodes_follow_the_day(store: SqlStore) -> None:
         assert here.on >= 2, "woken before the day's tasks are there"
         assert [row.time for row in here.sizing.track] == [night + hour * HOUR for hour in range(11)]
         assert all(row.on == row.wanted for row in here.sizing.track)
+        # What the alarm for forecast work looks at: twenty tasks an hour, where six nodes do sixty.
+        needed = await Here(cast(Service, here)).needed()
+        assert needed is not None and 0.25 < needed < 0.6
+        assert breaches(Rule("r", Condition.OVER_CAPACITY, limit=0.25), Look(here.clock.time, needed=needed))
         told = await here.told()
         assert told[0].detail["on"] == told[0].detail["wanted"] == outlook.wanted
         assert len(told) <= 4, "the same advice is told once"

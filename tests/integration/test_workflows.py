@@ -275,6 +275,15 @@ outputs:
         'flow = Workflow("from-python")\n'
         'flow.stage("fail", command=["false"], cpus=0.1)\n'
     )
+    line = "test $TRAINMASTER_SHARD -lt $TRAINMASTER_SHARDS && test $TRAINMASTER_SHARDS -eq 3"
+    parts = trainmaster(
+        "submit", "--name", "in parts", "--shards", "3", "--cpus", "0.1", "--wait", "--", "sh", "-c", line
+    )
+    assert parts.returncode == 0 and "3 shards" in parts.stdout and "in-parts" in parts.stdout, parts.stderr
+    everywhere = trainmaster("submit", "--broadcast", "--cpus", "0.1", "--wait", "--json", "--", "true")
+    assert json.loads(everywhere.stdout)["counts"] == {"SUCCEEDED": 1}, everywhere.stderr
+    later = trainmaster("submit", "--shards", "2", "--at", "1h", "--", "true")
+    assert later.returncode == 2 and "a task in parts cannot have it" in later.stderr
     failed = trainmaster("workflow", "run", "flow.py", "--wait")
     assert failed.returncode == 1 and "stage fail failed" in failed.stdout, failed.stderr
 

@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand
 
 from trainmaster.cli.output import AsJson
+from trainmaster.cli.submit_parts import submit_parts
 from trainmaster.cli.target import connect
 from trainmaster.domain.errors import InvalidTask
 
@@ -119,6 +120,13 @@ def submit(
         str | None,
         typer.Option(metavar="N|MIN..MAX", help="How many; a range lets it grow.", rich_help_panel=_NEEDS),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many tasks, each of which knows its number.", rich_help_panel=_NEEDS),
+    ] = None,
+    broadcast: Annotated[
+        bool, typer.Option("--broadcast", help="One task on every node.", rich_help_panel=_NEEDS)
+    ] = False,
     elastic: Annotated[
         ElasticityName | None,
         typer.Option(help="How it is resized while it runs; default auto.", rich_help_panel=_NEEDS),
@@ -233,6 +241,11 @@ def submit(
             fields[field] = {**fields.get(field, {}), **pairs(words, field, borrow)}
     with connect(context) as client:
         start_here(fields, client)
+        if shards is not None or broadcast:
+            if follow or (shards is not None and broadcast):
+                raise typer.BadParameter("--shards, --broadcast and --follow exclude each other")
+            submit_parts(client, fields, shards, broadcast, key, wait, quiet, as_json)
+            return
         task = client.submit(idempotency_key=key, **fields)
         _answer(client, task, wait, follow, quiet, as_json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from trainmaster.domain.cluster import NodeState
 from trainmaster.domain.errors import (
     IdempotencyConflict,
     InvalidWorkflow,
@@ -51,6 +53,7 @@ from trainmaster.service.workflow_plan import CannotPlan, Planner, known_algorit
 log = structlog.get_logger(__name__)
 
 _LEARN_FROM = 20  # runs, for the durations of a plan
+_LOOKS_FOR_NODES, _LOOK_EVERY_S = 50, 0.2
 _GRAPHS = 64  # compiled definitions and rebuilt runs that are remembered
 
 
@@ -117,14 +120,12 @@ class Workflows:
         """Learn what triggers start and have started, before the loop runs. Returns what that is to be told
         first: the runs that were live."""
         self._state.next_run_seq = loaded.last_run_seq + 1
-        for trigger in loaded.triggers:
-            if isinstance(trigger.target, WorkflowTarget):
-                try:
-                    definitions = await self.definitions(trigger.target.workflow, trigger.target.version)
-                except TrainmasterError as error:  # its firings will say so, too
-                    log.error("a trigger has no workflow", trigger=trigger.name, error=error.message)
-                else:
-                    self._state.library.put(definitions)
+        targets = [trigger.target for trigger in loaded.triggers]
+        for key in {(one.workflow, one.version) for one in targets if isinstance(one, WorkflowTarget)}:
+            try:
+                self._state.library.put(await self.definitions(*key))
+            except UnknownWorkflow as error:  # the firings will say so, too
+                log.error("a trigger has no workflow", error=error.message)
         events: list[Event] = []
         for run in loaded.workflow_runs:
             try:
@@ -176,7 +177,8 @@ class Workflows:
             version = await self._store.put_workflow(spec, by, self._clock.now())
             self._remember((spec.name, version), made)
             if spec.name in self._state.library:
-                await self._one(WorkflowRegistered(await self.definitions(spec.name)))
+                # Not a request, which may be refused: the version is recorded, and must be known.
+                await self._loop.deliver([WorkflowRegistered(await self.definitions(spec.name))])
         row = await self._store.workflow(spec.name, version)
         assert row is not None
         return row
@@ -373,6 +375,7 @@ class Workflows:
         if unfolding is None:
             return
         plan = unfolding.graph.spec.plan
+        await self._some_node()
         try:
             learned = await self._store.durations(unfolding.run.workflow, _LEARN_FROM)
             made = await self._planner.plan(unfolding.graph, learned, list(self._state.nodes.values()))
@@ -386,7 +389,15 @@ class Workflows:
             followed = self._state.policies.placement.name == "plan"
             told = "" if followed else f", which the profile {profile} does not follow (`planned` does)"
             answer = WorkflowPlanned(run_id, f"planned by {plan}{told}", made.parts, made.forecast_s)
-        await self._loop.deliver([answer])
+        with contextlib.suppress(TrainmasterError):  # somebody else leads, who asks for it again
+            await self._loop.deliver([answer])
+
+    async def _some_node(self) -> None:
+        """Until a node takes work, for a while: after a restart they join a moment later."""
+        for _ in range(_LOOKS_FOR_NODES):
+            if any(node.state is NodeState.UP for node in self._state.nodes.values()):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _one(self, event: Event, idempotency: tuple[str, str, TaskId] | None = None) -> None:
         (refusal,) = await self._loop.request([event], idempotency)
