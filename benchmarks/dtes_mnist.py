@@ -40,7 +40,7 @@ PAPER = {"with DTES": (786, 2424, 4309), "without": (1031, 3217, 5610)}
 NODES, CORES = 3, 0.55  # cores of each node; the rest of two is left to the service
 BATCH = 4096
 EPOCHS = {1: 4, 2: 13, 3: 20}
-EVERY_S = 7.7  # mean time between arrivals: 60 % of what the nodes could do
+EVERY_S = 7.7  # mean time between arrivals: 64 % of what the nodes could do
 FIXED = {"ordering": "fcfs", "allotment": "fixed", "placement": "least_loaded", "preemption": "none"}
 SCRIPT = """
 import os, sys
@@ -154,7 +154,9 @@ def measure(
         service.start()
         try:
             bench = Bench(service, folder, quotas)
-            bench.play("elastic", [(0.0, 1), (0.0, 1)])  # the interpreters become warm
+            bench.play("elastic", [(0.0, 1)])  # the interpreters become warm
+            warm = (folder / "data").glob
+            wait_until(lambda: any(warm("forkserver-python-*.sock")), "they are warm", 120, 0.1)
             if alone:
                 for workers in range(1, NODES + 1):
                     played = [bench.play(f"fixed_{workers}", [(0.0, hidden)])[0] for hidden in EPOCHS]

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, rule
 
+from tests.flows import stage, workflow
 from tests.scenario import World, spec
 from trainmaster.domain.cluster import Quota
 from trainmaster.domain.errors import TrainmasterError
@@ -36,24 +37,33 @@ from trainmaster.domain.events import (
     TriggerPaused,
     WorkerJoined,
     WorkerReady,
+    WorkflowCancelRequested,
+    WorkflowPlanned,
 )
 from trainmaster.domain.firing import FiringOutcome, Trigger
 from trainmaster.domain.ids import NodeId, RunId, TaskId, TriggerId, UserName
 from trainmaster.domain.lifecycle import ENDED, TaskState
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
 from trainmaster.domain.sizing import SizingKnobs
+from trainmaster.domain.target import WorkflowTarget
 from trainmaster.domain.task import Elasticity, Planned, Retry, TaskKind, Urgency
 from trainmaster.domain.trigger import Interval, Misfire, Overlap, Timing
 from trainmaster.domain.units import Resources
+from trainmaster.domain.workflow import Definition, validate
+from trainmaster.domain.workflow_run import PlannedPart
 from trainmaster.policies import registry
 from trainmaster.scheduler.drains import needed, standing
 from trainmaster.scheduler.explain import explain
+from trainmaster.scheduler.unfolding import Hold
 
 ME = UserName("me")
 NODES = ("n1", "n2", "n3")
 CAPACITY = Resources(cpu_m=3000, gpus=1, lanes=4)
 
 CALL = spec("call", command=(), kind=TaskKind.FUNCTION, function="m:f", resources=Resources(lanes=1))
+TIMED = spec("timed", cpus=0.5)
+FLOW = WorkflowTarget("flow")
+DEFINITIONS = (Definition(validate(workflow(stage("one"), stage("two", "one"), plan="auto")), 1),)
 
 needs = st.builds(
     Resources,
@@ -153,24 +163,24 @@ class Machine(RuleBasedStateMachine):
         jitter=st.sampled_from([0, 500]),
         overlap=st.sampled_from(Overlap),
         misfire=st.sampled_from(Misfire),
-        function=st.booleans(),
+        starts=st.sampled_from([CALL, CALL, TIMED, TIMED, FLOW]),
         user=st.sampled_from(["ann", "bob"]),
     )
-    def add_trigger(self, rule, jitter, overlap, misfire, function, user):
+    def add_trigger(self, rule, jitter, overlap, misfire, starts, user):
         self.numbers += 1
         made = Trigger(
             TriggerId(f"g-{self.numbers}"),
             f"trigger {self.numbers}",
             UserName(user),
             Timing(rule, start_ms=int(self.world.now * 1000), jitter_ms=jitter),
-            CALL if function else spec("timed", cpus=0.5),
+            starts,
             seed=self.numbers,
             overlap=overlap,
             misfire=misfire,
             grace_ms=5000,
             window_ms=20_000,
         )
-        self.world.do(TriggerCreated(made))
+        self.world.do(TriggerCreated(made, DEFINITIONS))
         return made.id
 
     @rule(trigger=triggers, paused=st.booleans())
@@ -187,7 +197,23 @@ class Machine(RuleBasedStateMachine):
         before = self.world.state.triggers.all.get(trigger)
         if before is not None:
             timing = Timing(Interval(every), start_ms=before.timing.start_ms)
-            self.world.do(TriggerChanged(replace(before, timing=timing, overlap=overlap), ME))
+            changed = replace(before, timing=timing, overlap=overlap)
+            self.world.do(TriggerChanged(changed, ME, DEFINITIONS))
+
+    @rule(planned=st.booleans())
+    def plan(self, planned: bool) -> None:
+        """Somebody answers for the first run that waits for a plan."""
+        for run, unfolding in self.world.state.unfoldings.items():
+            if Hold.PLAN in unfolding.holds:
+                made = {"one": PlannedPart(NodeId("n1"), 0, 0.0, 1.0)} if planned else {}
+                self.world.do(WorkflowPlanned(run, "planned", made))
+                return
+
+    @rule(which=st.integers(0, 3))
+    def cancel_run(self, which: int) -> None:
+        runs = sorted(self.world.state.unfoldings)
+        if runs:
+            self.world.do(WorkflowCancelRequested(runs[which % len(runs)], ME))
 
     @rule(trigger=consumes(triggers))
     def delete_trigger(self, trigger: TriggerId) -> None:
@@ -331,7 +357,7 @@ class Machine(RuleBasedStateMachine):
         for trigger in list(world.state.triggers.all):
             world.do(TriggerDeleted(trigger, ME))
         for _ in range(400):
-            if not world.state.tasks:
+            if not world.state.tasks and not world.state.unfoldings:
                 break
             world.obey_stops()
             for task in list(world.state.runs):
@@ -341,6 +367,8 @@ class Machine(RuleBasedStateMachine):
             world.do(after=10)
         stuck = {task.id: (task.state, task.reason) for task in world.state.tasks.values()}
         assert not stuck, f"never ended: {stuck}"
+        assert not world.state.unfoldings, "a run never ended"
+        of_runs = {task.id for task in world.final.values() if task.spec.part is not None}
         fired = {firing.task for firing in world.firings.values() if firing.task is not None}
         # What was claimed ahead and taken back never fired; another may have, for the same due time.
         back = {
@@ -348,7 +376,7 @@ class Machine(RuleBasedStateMachine):
             for task in world.final.values()
             if task.spec.trigger and task.state is TaskState.CANCELLED and task.first_started_at is None
         }
-        assert set(world.final) - back == (set(self.submitted) | fired) - back
+        assert set(world.final) - back - of_runs == (set(self.submitted) | fired) - back
         for firing in world.firings.values():
             assert firing.outcome is not FiringOutcome.WAITING, "a firing waits for ever"
             if firing.task is not None:

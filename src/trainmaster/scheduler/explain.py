@@ -10,6 +10,7 @@ from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.task import Elasticity, Intent, Task, TaskKind
 from trainmaster.domain.units import format_duration
 from trainmaster.policies.admission import may_start, misfit
+from trainmaster.scheduler.elastic import departing
 from trainmaster.scheduler.room import Room
 from trainmaster.scheduler.state import State
 
@@ -105,6 +106,8 @@ def _waiting(state: State, task: Task, now: float) -> Explanation:
         facts.append(Fact("next", "nothing is ahead of it: it starts with the next cycle"))
     if task.preempting:
         facts.append(Fact("preempts", f"{task.reason}; it starts when they are gone"))
+    elif blocking == "resources" and (leaving := _leaving(state)):
+        facts.append(Fact("next", f"workers are leaving: {', '.join(leaving[:_SHOWN])}"))
     elif blocking == "resources":
         following = next(((end, other) for end, other in state.ends if end > now), None)
         if following is not None:
@@ -114,6 +117,15 @@ def _waiting(state: State, task: Task, now: float) -> Explanation:
     where = f" (position {position})" if position else ""
     headline = f"{task.state} for {_since(task, now)}{where}: {_WHY[blocking]}."
     return Explanation(task.id, task.state, headline, blocking, facts, position, ahead)
+
+
+def _leaving(state: State) -> list[str]:
+    """Groups that give up workers, with how many."""
+    counts = (
+        (sum(departing(task, run) for run in state.runs[task.id].values()), task.id)
+        for task in state.elastic.values()
+    )
+    return [f"{count} of {task}" for count, task in counts if count]
 
 
 _WHY = {

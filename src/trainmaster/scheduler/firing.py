@@ -48,7 +48,8 @@ def fire(change: Change) -> None:
     book, limits = change.state.triggers, change.state.limits
     left = limits.firings
     while left > 0 and (trigger := book.take(change.now)) is not None:
-        left -= _claim(change, trigger, left)
+        weight = limits.run_firings if isinstance(trigger.target, WorkflowTarget) else 1
+        left -= weight * _claim(change, trigger, max(left // weight, 1))
     release(change)
 
 

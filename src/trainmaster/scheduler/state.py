@@ -59,6 +59,7 @@ class Limits:
     group_failures: int = 3  # workers or generations that may fail in a row
     lead_s: float = 10.0  # before it is due a function is given to a lane, which keeps the time
     firings: int = 1000  # due times decided on in one step; the rest follow in the next
+    run_firings: int = 20  # a workflow run started counts as so many: its first tasks are submitted, too
     waiting_firings: int = 1000  # of one trigger, held by its overlap policy; further ones are skipped
     missed_rows: int = 10_000  # missed due times in a row that get a row each; the rest get one together
 

@@ -40,7 +40,8 @@ class Feed:
         return self._taker is not None
 
     def meet(self) -> None:
-        """Agree on who gives, once a generation. Raises LinkFailed, and DataLost if nobody can."""
+        """Agree on who gives to whom, once a generation: those without data take turns at those with.
+        Raises LinkFailed, and DataLost if nobody can give."""
         group = self._core.group
         if self._core.options.data != "transfer" or self._met == group.generation:
             return
@@ -54,10 +55,12 @@ class Feed:
         group.begin()
         mine = {"address": address, "size": self._plain if self._own is not None else None}
         said = [json.loads(text) for text in group.link.gather(json.dumps(mine))]
-        giving = next((one for one in said if one["size"] is not None), None)
-        if giving is None:
+        givers = [one for one in said if one["size"] is not None]
+        if not givers:
             raise DataLost("no member has the data set")
         if self._own is None:
+            takers_before = sum(one["size"] is None for one in said[: group.position])
+            giving = givers[takers_before % len(givers)]
             self._taker = Taker(giving["address"], giving["size"], self._loop, group.look)
             self._plain = giving["size"]
             self._drawn = self._increment.drawn(self._epoch, self._part, self._plain)

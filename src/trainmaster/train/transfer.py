@@ -1,8 +1,8 @@
-"""Samples from a member that has the data set to those that have not: the other way of partitioning data.
+"""Samples from members that have the data set to those that have not: the other way of partitioning data.
 
-One member gives (the first that has data), over sockets of its own. A worker asks for the samples of its
-share, and for those it expects to need next while it still works. What it gets are tensors, read as such and
-nothing else.
+All that have data give, over sockets of their own, each to about as many others. A worker asks one of them
+for the samples of its share, and for those it expects to need next while it still works. What it gets are
+tensors, read as such and nothing else.
 """
 
 from __future__ import annotations

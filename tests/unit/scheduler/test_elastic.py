@@ -120,6 +120,8 @@ def test_who_waits_is_served_within_the_cooldown_of_others() -> None:
     world.follow(second)
     (third,) = world.submit(spec(), after=0.1)
     assert members(world, first) == (0,), "it gave one up 0.1 s ago, and gives up another"
+    told = explain(world.state, world.task(third), world.now)
+    assert ("next", f"workers are leaving: 1 of {first}") in [(fact.topic, fact.text) for fact in told.facts]
     world.follow(first)
     assert third in world.running()
     world.end(second, after=100)

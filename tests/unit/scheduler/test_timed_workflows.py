@@ -145,6 +145,14 @@ def test_misfires_are_those_of_tasks() -> None:
     assert len(timed.rows) == 1
 
 
+def test_one_step_starts_a_bounded_number_of_runs() -> None:
+    timed = Timed(trigger(Interval(1000), misfire=Misfire.CATCH_UP, overlap=Overlap.ALLOW))
+    timed.do(after=80)
+    assert len(timed.rows) == 50 and timed.world.last.again
+    timed.do()
+    assert len(timed.rows) == 80 and not timed.world.last.again
+
+
 def test_the_latest_version_is_run_unless_one_is_named() -> None:
     second = replace(FLOW, stages=(*FLOW.stages, stage("c", "b")))
     for named, version in ((None, 2), (1, 1)):
