@@ -162,7 +162,9 @@ def _rewards(found: dict[str, Any], folder: Path) -> list[str]:
         out.append(f"| {name} | " + " | ".join(cells) + " |")
     for number, by in found.items():
         shown = {
-            n: one["curve"] for n, one in by.items() if "free" in n or "β" not in n or n.startswith(RLPTO)
+            n: one["curve"]
+            for n, one in by.items()
+            if "β" not in n or n.startswith(f"{RLPTO} β") or ("free" in n and not n.startswith(RLPTO))
         }
         moments = [EVERY_S * k for k in range(len(next(iter(shown.values()))))]
         text = line_chart(f"Figure 10, combination {number}: reward over time", "s", "points", moments, shown)
@@ -173,10 +175,12 @@ def _rewards(found: dict[str, Any], folder: Path) -> list[str]:
 def _depends(found: dict[str, Any], rewards: dict[str, Any], folder: Path) -> list[str]:
     """What is found by `sensitivity`, against the paper's methods of Table V."""
     rlpto = next(name for name in next(iter(rewards.values())) if name.startswith(RLPTO))
-    firsts = [by[rlpto]["average"] for by in rewards.values()]
+    seeds = found["seeds"]
+    firsts = [sum(by[rlpto]["averages"][:seeds]) / seeds for by in rewards.values()]
     head = "time (s), accuracy (%) of Table II | " + " | ".join(f"average reward {n}" for n in rewards)
     line = "|---|---|" + "---|" * len(rewards)
-    out = ["### What RLPTO's place in Table V depends on", ""]
+    out = ["### What RLPTO's place in Table V depends on", "", f"Means over {seeds} seeds.", ""]
+    out += [f"RLPTO's with the same: {', '.join(f'{first:.0f}' for first in firsts)}.", ""]
     out += [f"| TRADL's target | {head} | less than RLPTO's in |", f"{line}---|"]
     for target, one in found.get("tradl", {}).items():
         less = [n for n, mine, other in zip(rewards, firsts, one["rewards"], strict=True) if other < mine]

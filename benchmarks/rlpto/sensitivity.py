@@ -78,6 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds = range(options.seeds)
     found: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    found["seeds"] = options.seeds
     if "tradl" in options.parts:
         found["tradl"] = {}
         for target in TARGETS:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trainmaster.domain.errors import TrainmasterError
-from trainmaster.domain.learned import Learned, Phase
+from trainmaster.domain.learned import Learned, Phase, Point
+from trainmaster.policies.histories import Remembering
 
 
 class BadBeta(TrainmasterError):
@@ -66,12 +67,16 @@ def tends_to_converge(learned: Learned, beta: float, window: int) -> bool:
     return learned.phase is not Phase.NONE or has_gained_less(accuracies(learned), beta, window)
 
 
-def accuracies(learned: Learned) -> list[float]:
+def accuracies(learned: Learned) -> Sequence[float]:
     """The latest accuracy of each epoch that was reported, in their order; reports without `epoch` count as
     one each."""
+    return _ACCURACIES(learned.points)
+
+
+def _accuracies(points: tuple[Point, ...]) -> tuple[float, ...]:
     values: list[float] = []
     last: float | None = None
-    for point in learned.points:
+    for point in points:
         if point.accuracy is None:
             continue
         if values and point.epoch is not None and point.epoch == last:
@@ -79,4 +84,7 @@ def accuracies(learned: Learned) -> list[float]:
         else:
             values.append(point.accuracy)
         last = point.epoch
-    return values
+    return tuple(values)
+
+
+_ACCURACIES = Remembering(_accuracies)

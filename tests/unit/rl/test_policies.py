@@ -165,7 +165,7 @@ def test_of_an_epoch_the_latest_accuracy_counts() -> None:
     learned = Learned()
     for at, (epoch, value) in enumerate([(1.0, 0.5), (1.0, 0.55), (2.0, 0.6)]):
         learned = learn(learned, float(at), float(at), 1, {"epoch": epoch, "accuracy": value})
-    assert accuracies(learned) == [0.55, 0.6]
+    assert list(accuracies(learned)) == [0.55, 0.6]
 
 
 def test_servers_show_a_policy_so_many_tasks() -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from trainmaster.domain.learned import Point, Speed
 from trainmaster.policies.base import Claim
+from trainmaster.policies.histories import Remembering
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     FloatArray = NDArray[Any]
 
-V = TypeVar("V")
 _REMEMBERED = 4096  # fits; each is a function of what was measured alone, and most is known from before
 
 _AMDAHL = 0.1  # serial share taken for a task nothing was measured of
@@ -167,27 +167,6 @@ def _lines(x: FloatArray, y: FloatArray, weight: FloatArray) -> tuple[FloatArray
     return slope, start
 
 
-_HISTORIES = 512  # few, as each holds its points
-
-
-class _Remembering(Generic[V]):
-    """A function of a history, remembered for the very same one: comparing all its points takes too long."""
-
-    def __init__(self, of: Callable[[tuple[Point, ...]], V]) -> None:
-        self._of = of
-        self._known: dict[int, tuple[tuple[Point, ...], V]] = {}
-
-    def __call__(self, points: tuple[Point, ...]) -> V:
-        known = self._known.get(id(points))
-        if known is not None and known[0] is points:
-            return known[1]
-        if len(self._known) >= _HISTORIES:
-            self._known.clear()
-        value = self._of(points)
-        self._known[id(points)] = (points, value)
-        return value
-
-
 def _largest_drop(points: tuple[Point, ...]) -> float:
     losses = [point.loss for point in points if point.loss is not None]
     return max((a - b for a, b in itertools.pairwise(losses)), default=0.0)
@@ -197,9 +176,9 @@ def _first_loss(points: tuple[Point, ...]) -> float:
     return max((p.loss for p in points if p.loss is not None), default=1.0) or 1.0
 
 
-_LOSSES = _Remembering(_loss_curve)
-_DROPS = _Remembering(_largest_drop)
-_FIRSTS = _Remembering(_first_loss)
+_LOSSES = Remembering(_loss_curve)
+_DROPS = Remembering(_largest_drop)
+_FIRSTS = Remembering(_first_loss)
 
 
 def largest_drop(claim: Claim) -> float:
