@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -56,7 +56,7 @@ class Foresights:
     """One simulation at a time, for everybody."""
 
     _latest: Foresight | None = None
-    _running: asyncio.Task[Foresight] | None = field(default=None)
+    _running: asyncio.Task[Foresight] | None = None
 
     async def of(self, service: Service, task: TaskId) -> ExpectedOut:
         """Raises TooManyTasks, CannotReplay."""

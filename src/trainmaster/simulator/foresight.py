@@ -43,8 +43,8 @@ _OVERDUE, _OVERDUE_S = 0.1, 1.0
 @dataclass(frozen=True, slots=True)
 class Present:
     """`tasks`, `runs`: the live ones with the current attempt's workers. `pasts`: the latest tasks as stored,
-    ended or not, from which lengths are learnt. `learned`: how the live elastic ones train. `start_s`: from
-    launch to running."""
+    ended or not, from which lengths are learnt. `learned`: how the live elastic ones train. `networks`: see
+    `registry.build`."""
 
     now: float
     profile: Profile
