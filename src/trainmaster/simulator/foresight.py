@@ -19,17 +19,20 @@ from trainmaster.domain.learned import NOTHING_LEARNED, Learned
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Run, RunReport, RunState
 from trainmaster.domain.task import NO_TRIGGER, Elasticity, Task
-from trainmaster.policies.allotment.estimates import fitted_seconds
-from trainmaster.policies.base import Claim
 from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import Profile, build
 from trainmaster.ports import Past
 from trainmaster.scheduler.state import Limits, Outcome, restore
 from trainmaster.simulator.errors import Stalled
 from trainmaster.simulator.loop import Scenario, Simulation
-from trainmaster.simulator.speed import Measured
 from trainmaster.simulator.training import Length
-from trainmaster.simulator.workload.history import estimated, performed, start_seconds, training_of
+from trainmaster.simulator.workload.history import (
+    estimated,
+    performed,
+    speed_of,
+    start_seconds,
+    training_of,
+)
 from trainmaster.simulator.world import Costs
 
 MOST_TASKS = 2_000  # live ones
@@ -184,12 +187,14 @@ class _Lengths:
         self.guessed: set[TaskId] = set()
         self._present = present
         self._past = {past.task.id: past for past in present.pasts}
-        self._rates = {task.id: _speed(task, present.learned) for task in present.tasks}
+        self._speeds = {
+            task.id: speed_of(task, present.learned.get(task.id, NOTHING_LEARNED)) for task in present.tasks
+        }
         self._works: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._groups: dict[tuple[str, str], bool] = {}
         for past in present.pasts:
             if past.task.state is TaskState.SUCCEEDED:
-                work = performed(past, _speed(past.task, {}), 0.0, present.now)
+                work = performed(past, speed_of(past.task, NOTHING_LEARNED), 0.0, present.now)
                 self._works[_kind(past.task)].append(work)
             if past.task.spec.elastic and past.runs:
                 self._groups[_kind(past.task)] = past.generations > 0
@@ -204,7 +209,7 @@ class _Lengths:
 
     def training(self, task: Task) -> Length:
         """With what it has done so far behind it."""
-        speed = self._rates[task.id]
+        speed = self._speeds[task.id]
         past = self._past.get(task.id) or Past(task, ())
         done = performed(past, speed, 0.0, self._present.now)
         whole = estimated(task.spec, speed)
@@ -223,12 +228,3 @@ class _Lengths:
 
 def _kind(task: Task) -> tuple[str, str]:
     return task.spec.user, task.spec.name
-
-
-def _speed(task: Task, learned: Mapping[TaskId, Learned]) -> Measured | None:
-    spec = task.spec
-    if not spec.elastic:
-        return None
-    told = learned.get(task.id, NOTHING_LEARNED)
-    claim = Claim(task, 0, spec.min_workers, spec.max_workers, True, told)
-    return Measured(tuple(1 / seconds for seconds in fitted_seconds(claim)))

@@ -90,7 +90,7 @@ def _spec(past: Past, numbers: Mapping[TaskId, int], since: float) -> TaskSpec:
 
 def _training(past: Past, told: Sequence[Metric], since: float, until: float) -> Length | None:
     task, spec = past.task, past.task.spec
-    speed = Measured(_rates(past, told)) if spec.elastic else None
+    speed = speed_of(task, _learned(past, told))
     work = performed(past, speed, since, until)
     if not work and spec.estimate_s is None:
         return None
@@ -116,6 +116,15 @@ def estimated(spec: TaskSpec, speed: Measured | None) -> float | None:
     if spec.estimate_s is None:
         return None
     return spec.estimate_s * (speed.rate(spec.min_workers) if speed else 1.0)
+
+
+def speed_of(task: Task, learned: Learned) -> Measured | None:
+    """By its workers, as the policies themselves would fit it; None of a rigid task."""
+    spec = task.spec
+    if not spec.elastic:
+        return None
+    claim = Claim(task, 0, spec.min_workers, spec.max_workers, True, learned)
+    return Measured(tuple(1 / seconds for seconds in fitted_seconds(claim)))
 
 
 def training_of(work: float, speed: Measured | None, resumes: bool) -> Length:
@@ -150,8 +159,8 @@ def _stretches(runs: Iterable[Run], since: float, until: float) -> list[tuple[fl
     return found
 
 
-def _rates(past: Past, told: Sequence[Metric]) -> tuple[float, ...]:
-    """Speed with 1..max workers by what the policies themselves would fit."""
+def _learned(past: Past, told: Sequence[Metric]) -> Learned:
+    """What the service had learnt of its speed by the end."""
     learned = Learned()
     for report in told:
         count = sum(
@@ -161,6 +170,4 @@ def _rates(past: Past, told: Sequence[Metric]) -> tuple[float, ...]:
             for run in past.runs
         )
         learned = learn(learned, report.time, report.step, max(count, 1), report.values)
-    spec = past.task.spec
-    claim = Claim(past.task, 0, spec.min_workers, spec.max_workers, True, learned)
-    return tuple(1 / seconds for seconds in fitted_seconds(claim))
+    return learned
