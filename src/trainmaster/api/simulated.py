@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
-import sys
 from typing import Any
 
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.units import format_duration
+from trainmaster.service.children import ask
 from trainmaster.simulator.errors import CannotReplay
 from trainmaster.simulator.foresight import Present
 from trainmaster.simulator.whatif import Question
@@ -18,20 +18,12 @@ from trainmaster.simulator.whatif import Question
 async def simulated(question: Question | Present, within_s: float) -> dict[str, Any]:
     """The answer of `simulator.replayer`. Raises what it refused with, or CannotReplay."""
     asked = await asyncio.to_thread(pickle.dumps, question)
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "trainmaster.simulator.replayer",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
     try:
-        out, trouble = await asyncio.wait_for(child.communicate(asked), within_s)
+        code, out, errors = await ask("trainmaster.simulator.replayer", asked, within_s)
     except TimeoutError:
         raise CannotReplay(f"the simulation took longer than {format_duration(within_s)}") from None
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    if child.returncode:
-        raise CannotReplay(f"the simulation ended with {child.returncode}: {trouble.decode()[-300:]}")
+    if code:
+        raise CannotReplay(f"the simulation ended with {code}: {errors.decode(errors='replace')[-300:]}")
     told = json.loads(out)
     if "error" in told:
         raise _refused(told["error"])

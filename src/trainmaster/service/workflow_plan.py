@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from trainmaster.domain.ids import NodeId
 from trainmaster.domain.units import Resources
 from trainmaster.domain.workflow import Graph, Stage
 from trainmaster.domain.workflow_run import PlannedPart
+from trainmaster.service.children import ask
 
 WITHIN_S = 300.0  # of a whole plan; the first one by an algorithm compiles
 MOST_PARTS = 20_000
@@ -159,20 +159,11 @@ def _slots(graph: Graph, nodes: Sequence[Node]) -> list[NodeId]:
 
 
 async def _ask(request: str) -> dict[str, object]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "trainmaster.service.planner",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
     try:
-        async with asyncio.timeout(WITHIN_S):
-            out, errors = await process.communicate(request.encode())
+        code, out, errors = await ask("trainmaster.service.planner", request.encode(), WITHIN_S)
     except TimeoutError:
         raise CannotPlan(f"planning took longer than {WITHIN_S:g} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
+    if code:
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         raise CannotPlan(f"the planner failed: {last[:200]}")
     found: dict[str, object] = json.loads(out)
