@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.overlaps import OVERLAPS
 from tests.scenario import World, spec
 
 from trainmaster.domain.cluster import Quota
@@ -92,20 +93,7 @@ def test_the_row_the_task_and_the_next_due_time_are_of_one_outcome() -> None:
     assert outcome.triggers[ID].next_ms == T0 + 20_000
 
 
-@pytest.mark.parametrize(
-    ("overlap", "after_three", "after_end"),
-    [
-        (Overlap.ALLOW, ["10 fired", "20 fired", "30 fired"], ["10 fired", "20 fired", "30 fired"]),
-        (Overlap.SKIP, ["10 fired", "20 skipped", "30 skipped"], ["10 fired", "20 skipped", "30 skipped"]),
-        (Overlap.QUEUE_ONE, ["10 fired", "20 waiting", "30 skipped"], ["10 fired", "20 fired", "30 skipped"]),
-        (Overlap.QUEUE_ALL, ["10 fired", "20 waiting", "30 waiting"], ["10 fired", "20 fired", "30 waiting"]),
-        (
-            Overlap.CANCEL_OLD,
-            ["10 fired", "20 skipped", "30 waiting"],
-            ["10 fired", "20 skipped", "30 fired"],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("overlap", "after_three", "after_end"), OVERLAPS)
 def test_overlap(overlap: Overlap, after_three: list[str], after_end: list[str]) -> None:
     world = Fired(trigger(overlap=overlap))
     for _ in range(3):

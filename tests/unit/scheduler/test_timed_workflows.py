@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.flows import ME, Flows, stage, workflow
+from tests.overlaps import OVERLAPS
 from tests.scenario import World
 
 from trainmaster.domain.commands import MakePlan
@@ -97,20 +98,7 @@ def test_due_times_are_told_on_the_clock_of_the_trigger() -> None:
     assert told["n"] == 3600
 
 
-@pytest.mark.parametrize(
-    ("overlap", "after_three", "after_end"),
-    [
-        (Overlap.ALLOW, ["10 fired", "20 fired", "30 fired"], ["10 fired", "20 fired", "30 fired"]),
-        (Overlap.SKIP, ["10 fired", "20 skipped", "30 skipped"], ["10 fired", "20 skipped", "30 skipped"]),
-        (Overlap.QUEUE_ONE, ["10 fired", "20 waiting", "30 skipped"], ["10 fired", "20 fired", "30 skipped"]),
-        (Overlap.QUEUE_ALL, ["10 fired", "20 waiting", "30 waiting"], ["10 fired", "20 fired", "30 waiting"]),
-        (
-            Overlap.CANCEL_OLD,
-            ["10 fired", "20 skipped", "30 waiting"],
-            ["10 fired", "20 skipped", "30 fired"],
-        ),
-    ],
-)
+@pytest.mark.parametrize(("overlap", "after_three", "after_end"), OVERLAPS)
 def test_overlap(overlap: Overlap, after_three: list[str], after_end: list[str]) -> None:
     timed = Timed(trigger(overlap=overlap))
     for _ in range(3):
