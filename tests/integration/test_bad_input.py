@@ -170,10 +170,9 @@ def test_a_full_disk_refuses_and_recovers(tmp_path: Path) -> None:
                 kept = client.post("/v1/tasks", json={"command": ["true"], "cpus": 0.1}).json()["id"]
                 assert outcome(client, kept)["state"] == "SUCCEEDED"
                 filler = data / "filler"
-                with filler.open("wb") as file, pytest.raises(OSError):
+                with filler.open("wb", buffering=0) as file, pytest.raises(OSError):
                     while True:
                         file.write(bytes(65536))
-                        file.flush()
                 refused = wait_until(
                     lambda: _refused(client), "a submission is refused as the disk is full", 60
                 )
