@@ -1,8 +1,9 @@
 """Step time of the native group against plain DistributedDataParallel, two workers, one run.
 
-    python -m benchmarks.elastic_overhead [--starts 3] [--pairs 20]
+    python -m benchmarks.elastic_overhead [--starts 3] [--pairs 20] [--device cuda]
 
-A network (784-256-10) on random data, a global batch of 256, gloo, one thread a worker. The same two
+A network (784-256-10) on random data, a global batch of 256, gloo, one thread a worker; with `--device cuda`
+a GPU for each worker and NCCL, for both. The same two
 processes train by both, in blocks of 100 steps that take turns, so both find the same machine; new processes
 are started some times over. The figure is the median, over all pairs of neighbouring blocks, of the ratio of
 their median step times, with its 95 % confidence interval (of the median, by order statistics). The bar is
@@ -37,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--starts", type=int, default=3, help="how often new processes are started")
     parser.add_argument("--pairs", type=int, default=20, help="pairs of blocks of each")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     ratios: list[float] = []
@@ -49,7 +51,7 @@ def main() -> None:
             profile = "1" if options.profile else ""
             elastic_group.start(
                 "benchmarks.elastic_overhead", Path(name), WORKERS, MASTER_PORT=port,
-                PAIRS=str(options.pairs), PROFILE=profile,
+                PAIRS=str(options.pairs), PROFILE=profile, DEVICE=options.device,
             )  # fmt: skip
             blocks = json.loads((Path(name) / "blocks").read_text())
         pairs = list(zip(blocks["ddp"], blocks["group"], strict=True))
@@ -91,11 +93,17 @@ def worker() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rank, part = int(os.environ["RANK"]), BATCH // WORKERS
-    dataset = TensorDataset(torch.randn(BATCH * STEPS, 784), torch.randint(0, 10, (BATCH * STEPS,)))
-    torch.distributed.init_process_group("gloo")
+    device, backend = torch.device("cpu"), "gloo"
+    if os.environ["DEVICE"] == "cuda":
+        device, backend = torch.device("cuda", rank), "nccl"
+        torch.cuda.set_device(device)
+    dataset = TensorDataset(
+        torch.randn(BATCH * STEPS, 784, device=device), torch.randint(0, 10, (BATCH * STEPS,), device=device)
+    )
+    torch.distributed.init_process_group(backend)
 
     def network() -> tuple[nn.Module, torch.optim.Optimizer]:
-        model = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10))
+        model = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)).to(device)
         return model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
     times: list[float] = []
@@ -106,6 +114,8 @@ def worker() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
         times.append(time.perf_counter())
 
     def block(kind: str) -> None:

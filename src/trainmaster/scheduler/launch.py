@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trainmaster.domain.ids import NodeId
 from trainmaster.domain.run import Run, RunSpec
 from trainmaster.domain.task import Part, Task
 from trainmaster.scheduler.state import Limits, State
@@ -53,19 +54,27 @@ def _place_in_workflow(part: Part) -> tuple[tuple[str, str], ...]:
 
 
 def _meeting_point(state: State, task: Task, run: Run) -> tuple[tuple[str, str], ...]:
-    """What torchrun tells its workers: its groups are nodes here, its restarts attempts."""
+    """What torchrun tells its workers: its groups are nodes here, its restarts attempts.
+
+    A worker with GPUs is a group of its own: it sees no others, so the script's `cuda:{LOCAL_RANK}` is its
+    first.
+    """
     siblings = state.runs[task.id]
     first = state.nodes.get(siblings[0].node)
-    here = [rank for rank, other in siblings.items() if other.node == run.node]
-    nodes = list(dict.fromkeys(siblings[rank].node for rank in sorted(siblings)))
+
+    def group(of: Run) -> tuple[NodeId, int]:
+        return of.node, of.id.rank if of.devices else -1
+
+    groups = list(dict.fromkeys(group(siblings[rank]) for rank in sorted(siblings)))
+    here = [rank for rank, other in siblings.items() if group(other) == group(run)]
     rank, world = str(run.id.rank), str(task.workers)
     return (
         ("RANK", rank),
         ("LOCAL_RANK", str(sum(other < run.id.rank for other in here))),
         ("WORLD_SIZE", world),
         ("LOCAL_WORLD_SIZE", str(len(here))),
-        ("GROUP_RANK", str(nodes.index(run.node))),
-        ("GROUP_WORLD_SIZE", str(len(nodes))),
+        ("GROUP_RANK", str(groups.index(group(run)))),
+        ("GROUP_WORLD_SIZE", str(len(groups))),
         ("ROLE_NAME", "default"),
         ("ROLE_RANK", rank),
         ("ROLE_WORLD_SIZE", world),

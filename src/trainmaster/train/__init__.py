@@ -54,6 +54,7 @@ def task(
     shares: str = "speed",
     servers: int = 1,
     data: str = "reference",
+    backend: str = "auto",
 ) -> Task:
     """A training task, for a `with` statement: alone, or a member of the group Trainmaster started it in.
 
@@ -68,7 +69,8 @@ def task(
     "parameter_server", where the first `servers` members hold the state and the others compute gradients.
     `shares`: by measured "speed", or "equal". `data`: by "reference", each worker reads its samples from a
     data set it opens itself, or "transfer", workers that give None to `t.batches` get theirs from the first
-    member that has a data set. Raises WrongUse.
+    member that has a data set. `backend`: "auto", NCCL where each worker has its model on a GPU of its own
+    and gloo from host memory elsewhere, or always "gloo". Raises WrongUse.
     """
     from trainmaster.train.core import Options
     from trainmaster.train.session import Task
@@ -85,8 +87,10 @@ def task(
         raise WrongUse(f"servers is at least 1, not {servers}")
     if shares not in ("speed", "equal") or average_every < 1:
         raise WrongUse("shares is 'speed' or 'equal', and average_every at least 1")
+    if backend not in ("auto", "gloo"):
+        raise WrongUse(f"backend is 'auto' or 'gloo', not {backend!r}")
     options = Options(
         seed, not_finite, checkpoint_s, hang_s, between_s, convergence, max_steps, mode, average_every,
-        shares, servers, data,
+        shares, servers, data, backend,
     )  # fmt: skip
     return Task(options)

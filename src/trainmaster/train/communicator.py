@@ -1,8 +1,9 @@
 """Messages between the members of one generation, behind a small interface.
 
-c10d's gloo group serves it now. Its traps (measured on torch 2.13): `abort` and `shutdown` do not unblock a
-stuck collective, and the destructor of a group with one blocks until the collective's own time-out. So a
-waiting member looks around between short waits, and leaves a stuck group behind undestroyed.
+c10d's gloo group serves it, and beside it NCCL (`nccl`) where there are GPUs. Gloo's traps (measured on torch
+2.13): `abort` and `shutdown` do not unblock a stuck collective, and the destructor of a group with one blocks
+until the collective's own time-out. So a waiting member looks around between short waits, and leaves a stuck
+group behind undestroyed.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class Communicator(Protocol):
     def inner(self) -> Communicator | None:
         """The same among the holders of the state only (`Meeting.join`); None on the others."""
 
+    def place(self, device: torch.device) -> torch.device:
+        """Where a message of what lies on `device` is best put together: there, or on the CPU."""
+
     def sum(self, values: torch.Tensor) -> None:
         """Replace `values` on every member by the sum over the members; the same bits everywhere."""
 
@@ -46,6 +50,9 @@ class Communicator(Protocol):
     def broadcast(self, values: torch.Tensor, source: int) -> None:
         """Replace `values` by those of the member at position `source`."""
 
+    def part(self) -> None:
+        """All members, after the same message, are about to let go: wait until none of them still reads."""
+
     def drop(self) -> None:
         """Let go; the others notice unless the group is stuck."""
 
@@ -57,6 +64,9 @@ class Alone:
     def inner(self) -> Alone:
         return self
 
+    def place(self, device: torch.device) -> torch.device:
+        return device
+
     def sum(self, values: torch.Tensor) -> None:
         pass
 
@@ -67,6 +77,9 @@ class Alone:
         return [text]
 
     def broadcast(self, values: torch.Tensor, source: int) -> None:
+        pass
+
+    def part(self) -> None:
         pass
 
     def drop(self) -> None:
@@ -103,6 +116,9 @@ class Gloo:
         self._spread = BroadcastOptions()
         self._spread.timeout = _NEVER
 
+    def place(self, device: torch.device) -> torch.device:
+        return torch.device("cpu")
+
     def sum(self, values: torch.Tensor) -> None:
         self._wait(self._live().allreduce([values], self._sum), values)
 
@@ -121,6 +137,9 @@ class Gloo:
     def broadcast(self, values: torch.Tensor, source: int) -> None:
         self._spread.rootRank = source
         self._wait(self._live().broadcast([values], self._spread), values)
+
+    def part(self) -> None:
+        pass  # a socket is read to its end even when the writer is gone
 
     def drop(self) -> None:
         if self._group is not None:

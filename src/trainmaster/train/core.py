@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.context import Context
 from trainmaster.train.convergence import Progress, Rule
 from trainmaster.train.errors import ModelMismatch, ServersLost
+from trainmaster.train.gpu import Gpu, gpu_of
 from trainmaster.train.membership import Group, Left, Told
 from trainmaster.train.pace import Pace
 from trainmaster.train.position import NOTHING, Position
@@ -42,6 +44,7 @@ class Options:
     shares: str = "speed"
     servers: int = 1
     data: str = "reference"
+    backend: str = "auto"
 
 
 class Core:
@@ -61,6 +64,8 @@ class Core:
         self.accumulating = False  # gradients of several steps are being added up
         self.giver: Giver | None = None  # of this worker's data to others
         self.whole = True  # it has all of the state, the optimizer's too
+        self.gpu: Gpu | None = None  # that all of the model is on
+        self._nccl = options.backend == "auto"
         self._checkpoints = Checkpoints(context.checkpoints) if context.checkpoints else None
         self._writer = Writer(self._checkpoints, self._unsaved) if self._checkpoints is not None else None
         self._saved = 0  # the clock of the newest checkpoint of ours
@@ -78,6 +83,7 @@ class Core:
         """Enter the next generation, however many tries it takes."""
         if not self._announced:
             self._announced = True
+            self.gpu = gpu_of(self.replica.device)
             self._resume()
             self.group.announce()
         while True:
@@ -107,6 +113,7 @@ class Core:
             "model": self.replica.signature(),
             "holds": group.position < (group.holders(group.size) or group.size),
             "whole": self.whole,
+            "gpu": self.gpu.identity if self.gpu is not None and self._nccl else "",
         }
         group.begin()
         said = [json.loads(text) for text in link.gather(json.dumps(mine))]
@@ -122,6 +129,18 @@ class Core:
             self._spread(source, behind=best == NOTHING or behind[group.position])
         if self.position.clock == NOTHING:
             self.position.clock = 0
+        if self.gpu is not None and group.size > 1 and all(one["gpu"] for one in said):
+            self._accelerate(self.gpu, [one["gpu"] for one in said])
+
+    def _accelerate(self, gpu: Gpu, places: Sequence[str]) -> None:
+        """Leave the detour through host memory out, if it can be. All members try, or none of them does."""
+        if len(set(places)) < len(places):
+            why = "workers share a GPU"
+        else:
+            why = self.group.accelerate(gpu)
+            self._nccl = not why  # it would happen again in every generation
+        if why:
+            warnings.warn(f"gradients are exchanged through host memory, not by NCCL: {why}", stacklevel=2)
 
     def _differ(self) -> None:
         assert self.group.link is not None
@@ -226,10 +245,18 @@ class Core:
             samples_s=samples_s,
         )
 
+    def computed(self) -> None:
+        """Wait until what this worker's part of the step launched is done, so that it is timed."""
+        if self.gpu is not None:
+            self.gpu.wait()
+
     # --- after an agreement --------------------------------------------------------------------------------
 
     def turn(self, stop: bool, newest: int) -> None:
         """All members are here after the same step: stop, save or change generation, as was agreed."""
+        if (stop or newest > self.group.generation) and self.group.link is not None:
+            self.group.begin()
+            self.group.link.part()
         if stop:
             if self.group.leads:
                 self.save()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from trainmaster.train.clock import Clock
 from trainmaster.train.communicator import Alone, Communicator, LinkFailed
 from trainmaster.train.context import Context
+from trainmaster.train.gpu import Gpu
 from trainmaster.train.pace import Pace
 from trainmaster.train.plan import Plan, PlanFile
 from trainmaster.train.rendezvous import Meeting
@@ -84,6 +85,26 @@ class Group:
         self._was_member = True
         if before is not None:
             before.drop()
+
+    def accelerate(self, gpu: Gpu) -> str:
+        """Exchange by NCCL from now on, as all members have a GPU of their own. Returns "", or why not.
+
+        All members do this, and come to the same. Raises LinkFailed.
+        """
+        assert self.link is not None and self._meeting is not None
+        self.begin()
+        holders = self.holders(self.size)
+        made = self._meeting.accelerate(
+            self.link, self.members, holders, gpu, lambda: self._look(0.0), self.look
+        )
+        self.begin()
+        problems = [said for said in self.link.gather(made if isinstance(made, str) else "") if said]
+        if not isinstance(made, str):
+            if problems:
+                made.abandon()
+            else:
+                self.link = made
+        return next(iter(problems), "")
 
     def begin(self) -> None:
         """A message to the others begins: from here on their time runs."""

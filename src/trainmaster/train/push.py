@@ -39,7 +39,7 @@ class Push(Reduction):
         gradients = flat[: self._total]
         self._gather(link, gradients)
         if self._buffers:
-            self._flat_buffers = pack(self._flat_buffers, self._buffers, self._dtype)
+            self._flat_buffers = pack(self._flat_buffers, self._buffers, self._dtype, flat.device)
             self._flat_buffers.mul_(self.weight)
             self._gather(link, self._flat_buffers)
         holds = link.inner is not None
@@ -53,7 +53,8 @@ class Push(Reduction):
     def pull(self, link: Communicator) -> None:
         """Take over the servers' weights. Raises LinkFailed; the weights may then be of two steps."""
         tensors = [*self._weights, *self._buffers]
-        flat = self._flat_weights = pack(self._flat_weights, tensors, self._dtype)
+        place = link.place(self._device)
+        flat = self._flat_weights = pack(self._flat_weights, tensors, self._dtype, place)
         for server, part in enumerate(self._parts(flat)):
             link.broadcast(part, server)
         if link.inner is None:
@@ -72,11 +73,13 @@ class Push(Reduction):
         return [part for part in flat.tensor_split(self.servers) if part.numel()]
 
 
-def pack(flat: torch.Tensor, tensors: list[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
-    """The tensors one after another in a vector on the CPU: `flat`, if it fits."""
+def pack(
+    flat: torch.Tensor, tensors: list[torch.Tensor], dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    """The tensors one after another in a vector on `device`: `flat`, if it fits."""
     sizes = [tensor.numel() for tensor in tensors]
-    if flat.numel() != sum(sizes):
-        flat = torch.empty(sum(sizes), dtype=dtype)
+    if flat.numel() != sum(sizes) or flat.device != device:
+        flat = torch.empty(sum(sizes), dtype=dtype, device=device)
     views = [view.view_as(one) for view, one in zip(flat.split(sizes), tensors, strict=True)]
     with torch.no_grad():
         torch._foreach_copy_(views, tensors)

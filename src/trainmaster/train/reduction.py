@@ -17,6 +17,7 @@ from torch import nn
 from torch.autograd import Variable
 
 from trainmaster.train.communicator import Communicator
+from trainmaster.train.gpu import device_of
 
 SUM = 2.0  # of a worker's flag: the sum is not finite; 1: its own gradients are not
 
@@ -37,6 +38,7 @@ class Reduction:
         self._parameters = parameters
         self._on_backward = on_backward
         self._queued = False
+        self._device = device_of(parameters)
         self._dtype = torch.float32
         for parameter in parameters:
             self._dtype = torch.promote_types(self._dtype, parameter.dtype)
@@ -62,7 +64,7 @@ class Reduction:
         `weight` is nᵢ/N; a worker of weight 0 adds nothing, whatever its gradients are. Gradients are written
         only once the exchange succeeded. Raises LinkFailed.
         """
-        flat = self._buffer(size)
+        flat = self._buffer(size, link.place(self._device))
         grads = [parameter.grad for parameter in self._parameters]
         views = self._views
         self._fill(flat, grads, weight)
@@ -98,7 +100,7 @@ class Reduction:
         """Write the sums to the parameters that have a gradient on any member."""
         for parameter, grad, view, count in zip(self._parameters, grads, views, present, strict=True):
             if count and grad is None:
-                parameter.grad = view.to(parameter.dtype, copy=True)
+                parameter.grad = view.to(parameter.device, parameter.dtype, copy=True)
         if copy:
             _copy([(grad, view) for grad, view in zip(grads, views, strict=True) if grad is not None])
 
@@ -113,11 +115,10 @@ class Reduction:
         if weight != 1.0:
             flat[: self._total].mul_(weight)
 
-    def _buffer(self, size: int) -> torch.Tensor:
+    def _buffer(self, size: int, device: torch.device) -> torch.Tensor:
         length = self._total + 3 + 2 * size + len(self._parameters)
-        if self._flat.numel() != length:
-            # On the CPU, where gloo works; gradients of a GPU pass through it.
-            self._flat = torch.empty(length, dtype=self._dtype)
+        if self._flat.numel() != length or self._flat.device != device:
+            self._flat = torch.empty(length, dtype=self._dtype, device=device)
             parts = self._flat[: self._total].split(self._sizes) if self._sizes else ()
             self._views = [
                 part.view(parameter.shape) for part, parameter in zip(parts, self._parameters, strict=True)

@@ -15,6 +15,8 @@ from torch.distributed import PrefixStore, ProcessGroupGloo, Store, TCPStore
 
 from trainmaster.train.clock import Clock
 from trainmaster.train.communicator import Alone, Communicator, Gloo, LinkFailed
+from trainmaster.train.gpu import Gpu
+from trainmaster.train.nccl import Nccl, connect
 from trainmaster.train.plan import Plan
 
 _CONNECT_S = 5.0
@@ -29,6 +31,7 @@ class Meeting:
         self._within = timedelta(seconds=clock.allow(_CONNECT_S))
         self._address = address
         self._rank = rank
+        self._store: Store | None = None  # of the newest generation of several
         self._own = TCPStore(
             address, 0, is_master=True, wait_for_workers=False, timeout=self._within, use_libuv=True
         )
@@ -53,6 +56,7 @@ class Meeting:
         leader = plan.members[0]
         try:
             store = PrefixStore(f"{plan.generation}", self._own if position == 0 else self._connect(plan))
+            self._store = store
             store.set(f"here/{position}", "")
             self._assemble(plan, store, look)
             group = ProcessGroupGloo(PrefixStore("gloo", store), position, len(plan.members), self._options())
@@ -65,6 +69,35 @@ class Meeting:
             raise LinkFailed(f"cannot meet generation {plan.generation}: {error}", suspects) from None
         self._clock.regrouped()
         return self._link(group, f"{plan.generation}", plan.members, look_stuck, inner)
+
+    def accelerate(
+        self,
+        link: Communicator,
+        members: Sequence[int],
+        holders: int,
+        gpu: Gpu,
+        look: Callable[[], None],
+        look_stuck: Callable[[], None],
+    ) -> Nccl | str:
+        """NCCL over the `link` that `join` made, for members that all call this; or why it cannot be had.
+
+        Raises LinkFailed from `look`.
+        """
+        position = members.index(self._rank)
+        places = {"all": (position, len(members))}
+        if holders > 1 and position < holders:
+            places["inner"] = (position, holders)
+        assert self._store is not None
+        try:
+            made = connect(gpu, self._store, places, look)
+        except RuntimeError as error:  # of the store: its host, the leader, is gone
+            raise LinkFailed(f"{error}".partition("\n")[0], (members[0],)) from None
+        if isinstance(made, str):
+            return made
+        inner = link.inner
+        if "inner" in made and inner is not None:
+            inner = Nccl(gpu, made["inner"], inner, look_stuck, None)
+        return Nccl(gpu, made["all"], link, look_stuck, inner)
 
     def _connect(self, plan: Plan) -> Store:
         host, _, port = plan.store.rpartition(":")

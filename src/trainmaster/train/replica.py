@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from trainmaster.train.errors import ModelMismatch, StateUnfit, WrongUse
+from trainmaster.train.gpu import device_of
 
 
 class Replica:
@@ -66,6 +67,11 @@ class Replica:
                 found |= {one.data_ptr(): one for one in tensors if one.is_floating_point() and one.numel()}
         return list(found.values())
 
+    @property
+    def device(self) -> torch.device:
+        """Where the models are; the CPU if they are on several devices."""
+        return device_of([*self.parameters(), *self.buffers()])
+
     # --- comparing -----------------------------------------------------------------------------------------
 
     def describe(self) -> list[str]:
@@ -103,7 +109,11 @@ class Replica:
         state = {
             "extra": extra,
             "objects": [thing.state_dict() for thing in self.objects],
-            "random": {"torch": torch.get_rng_state(), "python": random.getstate()},
+            "random": {
+                "torch": torch.get_rng_state(),
+                "python": random.getstate(),
+                "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            },
             "grads": grads,
         }
         torch.save(state, buffer)
@@ -121,7 +131,8 @@ class Replica:
     def restore(self, content: bytes, *, random_too: bool) -> dict[str, Any]:
         """Become what was captured; returns its `extra`. Raises StateUnfit."""
         # Not weights only: a scheduler's or a user's state may hold any object. It comes from our own group.
-        state = torch.load(io.BytesIO(content), weights_only=False)
+        # On the CPU first: what is captured on one GPU may be restored on another, or on none.
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
         if len(state["objects"]) != len(self.objects):
             problem = f"{len(state['objects'])} objects were saved, {len(self.objects)} are prepared"
             raise StateUnfit(problem, problem=problem)
@@ -133,8 +144,11 @@ class Replica:
         if random_too:
             torch.set_rng_state(state["random"]["torch"])
             random.setstate(state["random"]["python"])
+            if (kept := state["random"].get("cuda")) is not None and self.device.type == "cuda":
+                torch.cuda.set_rng_state(kept, self.device)
         for at, parameter in enumerate(self.parameters()):
-            parameter.grad = state["grads"][at] if state["grads"] else None
+            saved = state["grads"][at] if state["grads"] else None
+            parameter.grad = None if saved is None else saved.to(parameter.device)
         extra: dict[str, Any] = state["extra"]
         return extra
 

@@ -18,7 +18,7 @@ from trainmaster.domain.events import (
 from trainmaster.domain.ids import NodeId, RunId, TaskId, UserName
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
-from trainmaster.domain.task import Retry, Urgency
+from trainmaster.domain.task import Elasticity, Retry, Urgency
 from trainmaster.domain.units import Resources
 from trainmaster.scheduler.explain import explain
 
@@ -258,6 +258,27 @@ def test_gpu_devices_are_given_one_by_one_and_come_back() -> None:
     world.end(one)
     (three,) = world.submit(spec(resources=Resources(gpus=1)))
     assert world.state.runs[three][0].devices == (0,)
+
+
+def test_torchruns_local_rank_is_a_gpu_that_the_worker_sees() -> None:
+    def variables(need: Resources) -> list[tuple[str, ...]]:
+        world = World({"g1": Resources(cpu_m=3000, gpus=3)})
+        world.submit(spec(resources=need, min_workers=3, max_workers=3, elasticity=Elasticity.NONE))
+        names = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE")
+        launched = [order.run for order in world.last.commands if isinstance(order, Launch)]
+        return sorted(tuple(dict(run.environment)[name] for name in names) for run in launched)
+
+    assert variables(Resources(cpu_m=1000)) == [
+        ("0", "0", "3", "0", "1"),
+        ("1", "1", "3", "0", "1"),
+        ("2", "2", "3", "0", "1"),
+    ]
+    # Each sees its own GPU only, as device 0.
+    assert variables(Resources(cpu_m=1000, gpus=1)) == [
+        ("0", "0", "1", "0", "3"),
+        ("1", "0", "1", "1", "3"),
+        ("2", "0", "1", "2", "3"),
+    ]
 
 
 def test_timeouts_kill_an_attempt_or_end_the_wait() -> None:

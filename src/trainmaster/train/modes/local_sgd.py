@@ -18,6 +18,7 @@ from trainmaster.train.communicator import LinkFailed
 from trainmaster.train.core import Core
 from trainmaster.train.errors import NotFinite
 from trainmaster.train.feed import Feed
+from trainmaster.train.gpu import device_of
 from trainmaster.train.reduction import Said
 from trainmaster.train.sampler import global_batch, split
 from trainmaster.train.shares import Shares
@@ -91,6 +92,7 @@ class LocalSgd:
         core, group = self._core, self._core.group
         assert group.link is not None
         core.clock.worked(counts[group.position], group.size)
+        core.computed()
         spent_s = core.clock.monotonic() - begun
         tensors = core.replica.averaged()
         dtype = torch.float32
@@ -98,10 +100,11 @@ class LocalSgd:
             dtype = torch.promote_types(dtype, tensor.dtype)
         weight = counts[group.position] / sum(counts)
         spent, bad = [0.0] * group.size, [0.0] * group.size
-        model = torch.cat([tensor.reshape(-1).to("cpu", dtype) for tensor in tensors])
+        place = group.link.place(device_of(tensors))
+        model = torch.cat([tensor.reshape(-1).to(place, dtype) for tensor in tensors])
         spent[group.position], bad[group.position] = spent_s, float(not model.isfinite().all())
         newest = group.newest() if group.leads else 0
-        tail = torch.tensor([float(core.stopping), float(newest), *spent, *bad], dtype=dtype)
+        tail = torch.tensor([float(core.stopping), float(newest), *spent, *bad], dtype=dtype, device=place)
         flat = torch.cat([model * weight if weight else torch.zeros_like(model), tail])
         group.begin()
         try:

@@ -134,6 +134,7 @@ class Sync:
         newest = group.newest() if group.leads else 0
         said = Said(float(core.stopping), float(newest), float(idle))
         core.clock.worked(0 if idle else len(self.indices), len(self._working()))
+        core.computed()
         spent_s = core.clock.monotonic() - self._begun
         group.begin()
         try:
