@@ -35,6 +35,10 @@ def task(client: Any, name: str) -> dict[str, Any]:
     return found
 
 
+def resize(client: Any, name: str, workers: int) -> None:
+    assert client.post(f"/v1/tasks/{name}/resize", json={"workers": workers}).status_code == 200
+
+
 def trains_with(client: Any, name: str, workers: int) -> None:
     def so() -> bool:
         now = task(client, name)
@@ -92,9 +96,9 @@ def test_workers_come_go_and_die_and_the_same_is_learnt(service: Live, tmp_path:
     with service.client() as client:
         name = start(client, tmp_path / "group", 10_000, workers="1..3")
         trains_with(client, name, 3)
-        assert client.post(f"/v1/tasks/{name}/resize", json={"workers": 1}).status_code == 200
+        resize(client, name, 1)
         trains_with(client, name, 1)
-        assert client.post(f"/v1/tasks/{name}/resize", json={"workers": 2}).status_code == 200
+        resize(client, name, 2)
         trains_with(client, name, 2)
         leader = task(client, name)["group"]["members"][0]
         runs = [run for run in client.get(f"/v1/tasks/{name}/runs").json() if run["rank"] == leader]
@@ -178,7 +182,7 @@ def test_an_unmodified_ddp_script_survives_resizes_and_a_kill_by_restarts(
         name = client.post("/v1/tasks", json=body).json()["id"]
         trains(3)
         for world in (1, 2):
-            assert client.post(f"/v1/tasks/{name}/resize", json={"workers": world}).status_code == 200
+            resize(client, name, world)
             trains(world)
         run = next(r for r in client.get(f"/v1/tasks/{name}/runs").json() if r["state"] == "RUNNING")
         os.kill(pid_of(service, run["node"], run["id"]), signal.SIGKILL)

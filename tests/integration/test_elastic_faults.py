@@ -16,6 +16,7 @@ from tests.integration.test_elastic import (
     alone,
     enough,
     pid_of,
+    resize,
     seen,
     start,
     task,
@@ -34,10 +35,6 @@ def service(tmp_path: Path) -> Any:
 def lost(client: Any, name: str) -> list[str]:
     events = client.get(f"/v1/tasks/{name}/events").json()["events"]
     return [event["reason"] for event in events if event["kind"] == "worker-lost"]
-
-
-def resize(client: Any, name: str, workers: int) -> None:
-    assert client.post(f"/v1/tasks/{name}/resize", json={"workers": workers}).status_code == 200
 
 
 def process(service: Live, client: Any, name: str, rank: int) -> int:

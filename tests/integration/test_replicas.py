@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from tests.integration import test_elastic as elastic
 from tests.live import Live, wait_until
 from tests.servers import Postgresql
 from trainmaster.client import Client
@@ -300,6 +302,31 @@ def test_roles_apart(tmp_path: Path, database: Postgresql) -> None:
         for one in cluster.replicas:
             if one.up:
                 one.stop()
+
+
+def test_an_agent_is_killed_under_an_elastic_task(tmp_path: Path, database: Postgresql) -> None:
+    """Its group trains on without it; a resize asked for meanwhile is made when it is back."""
+    folder = tmp_path / "group"
+    cluster = Cluster(tmp_path / "data", database.url, ["api", "scheduler", "alarm"], ["processor"])
+    with cluster, cluster.replicas[0].client() as client:
+        processor = cluster.replicas[1]
+        wait_until(lambda: cluster.services().leader is not None, "somebody schedules", 30, 0.1)
+        name = elastic.start(client, folder, 10_000, workers="1..3")
+        elastic.trains_with(client, name, 3)
+        processor.kill()
+        before = len(elastic.seen(folder))
+        elastic.resize(client, name, 2)
+        wait_until(lambda: len(elastic.seen(folder)) > before + elastic.SAMPLES, "they train on", 60)
+        assert elastic.task(client, name)["state"] == "RESIZING"
+        processor.start(START_S)
+        elastic.trains_with(client, name, 2)
+        elastic.resize(client, name, 3)
+        elastic.trains_with(client, name, 3)
+        ended, epochs = elastic.enough(client, name, folder)
+        assert (ended["attempt"], ended["failures"]) == (1, 0)
+    want, got = elastic.alone(tmp_path / "alone", epochs), torch.load(folder / "model.pt")
+    assert all(torch.allclose(got[key], want[key], rtol=0, atol=1e-12) for key in want)
+    assert elastic.seen(folder) == elastic.seen(tmp_path / "alone"), "each sample once in each epoch"
 
 
 def _led(client: Client) -> list[str]:
