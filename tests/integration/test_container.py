@@ -22,6 +22,7 @@ from tests.integration.container_node import ContainerNode, names, run_id, shell
 from trainmaster.domain.ids import RunId
 from trainmaster.domain.run import Exit, Fault, RunSpec, RunState, Stream
 from trainmaster.domain.units import Resources
+from trainmaster.runners.life import boot_id
 
 pytestmark = pytest.mark.needs("docker")
 ROOT = Path(__file__).parents[2]
@@ -544,9 +545,53 @@ async def test_an_engine_that_dies_and_returns_harms_no_runner(
     await asyncio.to_thread(docker_engine.start)
     report = await node.end(spec)
     assert report.exit is not None and report.exit.code not in (None, 0)
+    assert report.state is RunState.LOST, "the task is not to blame, and runs again"
     assert node.log(spec) == b"on\n"
     after: Any = await node.run(shell("b", "echo fine"))
     assert after.exit == Exit(0)
+
+
+async def test_an_engine_that_is_killed_loses_what_it_ran_and_is_waited_for(
+    node: ContainerNode, docker_engine: DockerEngine
+) -> None:
+    spec, short = shell("a", "echo on; sleep 600"), shell("short", "echo on; sleep 2; exit 0")
+    for one in (spec, short):
+        await node.runner.launch(one)
+    await until(lambda: node.log(spec) == node.log(short) == b"on\n", "the first lines")
+    assert docker_engine.process is not None
+    docker_engine.process.kill()
+    await asyncio.to_thread(docker_engine.process.wait)
+    docker_engine.process = None
+    queued = shell("queued", "echo fine")
+    await node.runner.launch(queued)
+    await asyncio.sleep(4)  # an engine that never answered would be given up by now
+    await asyncio.to_thread(docker_engine.start)
+    assert (await node.end(queued)).exit == Exit(0)
+    assert (await node.end(short)).exit == Exit(0), "it ended well, whoever saw it"
+    report = await node.end(spec)
+    assert report.state is RunState.LOST and report.exit is not None
+    assert "engine ended it" in report.exit.detail
+
+
+async def test_a_container_that_dies_of_a_signal_of_its_own_has_failed(node: ContainerNode) -> None:
+    report = await node.run(shell("a", "kill -9 $$"))
+    assert (report.state, report.exit) == (RunState.EXITED, Exit(137))
+
+
+async def test_what_died_with_the_machine_is_lost(home: Path, docker_engine: DockerEngine) -> None:
+    spec = shell("a", "echo on; sleep 600")
+    owner = Owner(home, docker_engine, [spec])
+    try:
+        await _until_said(home, spec, b"on\n")
+    finally:
+        owner.kill()
+    life = home / "runs" / str(spec.id) / "life"
+    life.write_text(life.read_text().replace(boot_id(), "another"))
+    docker_engine.docker("kill", str(spec.id))
+    node = ContainerNode(home, docker_engine.url)
+    await node.adopt()
+    assert (await node.end(spec)).state is RunState.LOST
+    await node.runner.close(leave_running=True)
 
 
 async def test_an_engine_that_comes_late_is_waited_for(

@@ -22,7 +22,7 @@ from trainmaster.runners import container_spec as spec
 from trainmaster.runners import life, rundir
 from trainmaster.runners.container_engine import ContainerEngine, EngineGone
 from trainmaster.runners.container_images import Images
-from trainmaster.runners.container_run import ContainerRun, Pauses, Place, note
+from trainmaster.runners.container_run import ContainerRun, Pauses, Place, claim
 
 _log = logging.getLogger(__name__)
 _UNUSED_S = 86_400.0  # how long a folder for checkpoints may stay empty
@@ -152,6 +152,7 @@ class ContainerRunner:
         found = life.read(folder) or {}
         held = self._hold(run, folder, rundir.with_output(rundir.report(run.id, found), folder))
         held.claimed = "claim" in found
+        held.adrift = found.get("claim", {}).get("boot", life.boot_id()) != life.boot_id()
         if held.report.exit is not None:
             held.done.set()
             return
@@ -173,7 +174,7 @@ class ContainerRunner:
             folder = f"{self._runs_folder}/{run}"
             if not os.path.exists(folder):
                 rundir.prepare(folder, RunSpec(run, "container"), {})
-                note(folder, "claim", {"pid": os.getpid()})
+                claim(folder)
                 self._adopt(RunSpec(run, "container"), folder)
         for container in await place.engine.owned(f"{place.owner}.look"):
             await place.engine.remove(container["Id"])

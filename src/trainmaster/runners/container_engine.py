@@ -38,6 +38,7 @@ class ContainerEngine:
         self.url = url or os.environ.get("DOCKER_HOST", "") or DEFAULT_URL
         # Only a local engine shares our process ids.
         self.local = self.url.startswith("unix://")
+        self.answered = False  # ever
         self._client: aiodocker.Docker | None = None
 
     def _docker(self) -> aiodocker.Docker:
@@ -79,6 +80,7 @@ class ContainerEngine:
             await asyncio.wait_for(self._docker().version(), within_s)
         except (aiohttp.ClientError, DockerError, OSError, TimeoutError, ValueError):
             return False
+        self.answered = True
         return True
 
     # --- images --------------------------------------------------------------------------------------------
@@ -178,11 +180,13 @@ class ContainerEngine:
     async def inspect(self, name: str) -> Mapping[str, Any] | None:
         """All about a container, None if there is none of that name."""
         try:
-            return await self._docker().containers.container(name).show()
+            found = await self._docker().containers.container(name).show()
         except Exception as error:
-            if isinstance(error, DockerError) and error.status == 404:
-                return None
-            raise self._error(error) from error
+            if not (isinstance(error, DockerError) and error.status == 404):
+                raise self._error(error) from error
+            found = None
+        self.answered = True
+        return found
 
     async def kill(self, name: str, signal: str) -> None:
         """Signal its first process; one that is gone does not matter."""

@@ -29,6 +29,10 @@ _TURN_S = 2.0  # at most, for those that were launched before
 _LONGEST_PAUSE_S = 2.0
 _RECHECK_S = 1.0  # how often a kill is repeated until the container is seen dead
 _TAIL = 4096
+_RETURN_S = 60.0  # for an engine that has answered before: it may be starting again
+_LEAVING_S = 3.0  # an engine that stops ends its containers a moment before it is gone itself
+_BY_SIGNAL = (128 + 15, 128 + 9)
+_ENDED_BY_ENGINE = "the container engine ended it when it stopped or started again"
 _REMOVED = "somebody removed the container; nobody saw how it ended"
 
 
@@ -67,6 +71,7 @@ class ContainerRun:
     begun: asyncio.Event = field(default_factory=asyncio.Event)  # its start was asked for, or it has ended
     after: asyncio.Event | None = None  # `begun` of the one launched before: more urgent ones start first
     killing: bool = False
+    adrift: bool = False  # since it was last seen running the engine was gone, or the machine began anew
 
     @property
     def name(self) -> str:
@@ -85,13 +90,19 @@ class ContainerRun:
             except EngineGone as gone:
                 if not self.claimed and self.stop_at is not None:
                     self.end(None, Fault.NEVER_STARTED, "stopped before it began")
-                elif not self.claimed and _now() - began >= self.place.engine_wait_s:
+                elif not self.claimed and _now() - began >= self._engine_wait_s:
                     self.end(None, Fault.NO_ENGINE, str(gone))
                 else:
+                    self.adrift = True
                     await pauses.next()
             except OSError as error:  # the node's disk, not the engine
                 _log.warning("run %s: %s", self.name, error)
                 await pauses.next()
+
+    @property
+    def _engine_wait_s(self) -> float:
+        wait_s = self.place.engine_wait_s
+        return max(wait_s, _RETURN_S) if self.place.engine.answered else wait_s
 
     async def _advance(self) -> None:
         """The next steps, from what the engine says. Returns when the run has ended."""
@@ -114,7 +125,7 @@ class ContainerRun:
         if self.stop_at is not None:
             self._kill_soon()
         info = await self._follow(info)
-        self._finish(info["State"])
+        await self._finish(info["State"])
 
     # --- start ---------------------------------------------------------------------------------------------
 
@@ -133,7 +144,7 @@ class ContainerRun:
         self._check_stop()
         # From here on a container may exist, and only the engine can say.
         if not self.claimed:
-            note(self.folder, "claim", {"pid": os.getpid()})
+            claim(self.folder)
             self.claimed = True
         try:
             async with place.starts:
@@ -189,6 +200,7 @@ class ContainerRun:
         spool = Spool(self.folder)
         try:
             while info["State"]["Running"]:
+                self.adrift = False
                 spool.rewind()
                 async for frames in self.place.engine.log(self.name, follow=True):
                     await spool.take(frames)
@@ -206,7 +218,7 @@ class ContainerRun:
             spool.close()
         return info
 
-    def _finish(self, state: Mapping[str, Any]) -> None:
+    async def _finish(self, state: Mapping[str, Any]) -> None:
         code: int | None = state["ExitCode"]
         fault, detail = Fault.NONE, state.get("Error") or ""
         refused = spec.init_refused(code, tail(self.folder, _TAIL))
@@ -216,7 +228,18 @@ class ContainerRun:
             fault, detail = Fault.OUT_OF_MEMORY, "the kernel killed it for using more memory than its limit"
         elif refused is not None:
             code, fault, detail = refused.code, refused.fault, refused.detail
+        elif code and (self.adrift or (code in _BY_SIGNAL and await self._engine_leaves())):
+            fault, detail = Fault.VANISHED, _ENDED_BY_ENGINE
         self.end(code, fault, detail, spec.epoch(state["FinishedAt"]))
+
+    async def _engine_leaves(self) -> bool:
+        """Whether the engine is about to be gone."""
+        until = _now() + _LEAVING_S
+        while _now() < until:
+            if not await self.place.engine.answers():
+                return True
+            await asyncio.sleep(_LEAVING_S / 10)
+        return False
 
     # --- stop ----------------------------------------------------------------------------------------------
 
@@ -328,6 +351,11 @@ class Pauses:
     async def next(self) -> None:
         await asyncio.sleep(self._pause_s)
         self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+
+
+def claim(folder: str) -> None:
+    """Write down that a container may exist, and in which boot of the machine it was made."""
+    note(folder, "claim", {"pid": os.getpid(), "boot": life.boot_id()})
 
 
 def note(folder: str, kind: str, value: dict[str, Any]) -> None:
