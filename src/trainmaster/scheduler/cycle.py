@@ -6,16 +6,14 @@ from collections import Counter
 
 from trainmaster.domain.commands import Launch
 from trainmaster.domain.history import RecordKind
-from trainmaster.domain.ids import NodeId, RunId, TaskId
+from trainmaster.domain.ids import RunId, TaskId
 from trainmaster.domain.lifecycle import Move, advance
 from trainmaster.domain.run import Run
-from trainmaster.domain.task import Assignment, Intent, Task, TaskKind
-from trainmaster.domain.units import NOTHING, Resources
+from trainmaster.domain.task import Assignment, Task
 from trainmaster.policies.admission import may_start
 from trainmaster.scheduler.allot import allot, grow_running, place, wanted_workers
-from trainmaster.scheduler.attempts import stop_attempt
 from trainmaster.scheduler.backfill import protection
-from trainmaster.scheduler.elastic import departing
+from trainmaster.scheduler.clearing import clear, preempt
 from trainmaster.scheduler.launch import run_spec
 from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change, moved
@@ -42,14 +40,16 @@ def cycle(change: Change) -> bool:
         if not wanted:
             passed.add(task_id)
             continue
-        assignments = place(change, room, task, wanted, _least(task), guard)  # 5. place
+        least = _least(task)
+        assignments = place(change, room, task, wanted, least, guard)  # 5. place
         if assignments:
             _commit(change, room, task, assignments)  # 6. commit
             running[task.spec.user] += len(assignments)
             placed += 1
         else:
             if guard is None:
-                _preempt(change, room, task)  # 7. preempt
+                if not clear(change, room, task, least):  # 7. preempt: single workers, else whole tasks
+                    preempt(change, room, task, least)
                 guard = protection(state, room, task, state.policies.ordering.discipline, change.now)
                 if guard is None:
                     return False
@@ -110,66 +110,3 @@ def _commit(change: Change, room: Room, task: Task, assignments: list[Assignment
         RecordKind.TASK_ACCEPTED, task, assignments[0].node, reason, workers=task.workers, nodes=nodes
     )
     change.out.commands.extend(Launch(run.node, run_spec(state, task, run)) for run in runs)
-
-
-def _preempt(change: Change, room: Room, task: Task) -> None:
-    """Interrupt as few as possible, in the policy's order, so that the task fits once they are gone."""
-    state = change.state
-    if task.spec.planned is not None or not state.policies.preemption.may(task):
-        return
-    if task.preempting and any(t.intent is Intent.INTERRUPT for t in map(state.tasks.get, state.runs) if t):
-        return  # those it interrupted are not gone yet
-    yielding = [
-        other
-        for other in state.policies.preemption.order(task, state.running_tasks())
-        if other.spec.preemptible and other.spec.kind is not TaskKind.FUNCTION
-    ]
-    if not yielding:
-        return
-    able = {room.views[at].id for at in room.able(task)}
-    freed = _already_yielding(change, able)
-    victims: list[Task] = []
-    for other in yielding:
-        if _would_fit(room, task, freed, able):
-            break
-        if any(run.node in able for run in state.runs[other.id].values()):
-            _add_resources(freed, change, other, able, 1)
-            victims.append(other)
-    if not victims or not _would_fit(room, task, freed, able):
-        return
-    for other in list(victims):  # the first taken may have become unnecessary by the later ones
-        _add_resources(freed, change, other, able, -1)
-        if _would_fit(room, task, freed, able):
-            victims.remove(other)
-        else:
-            _add_resources(freed, change, other, able, 1)
-    for other in victims:
-        stop_attempt(change, other, Intent.INTERRUPT, f"by {task.id} ({task.urgency.name.lower()})")
-    names = ", ".join(other.id for other in victims)
-    change.task(moved(task, preempting=True, reason=f"{state.policies.preemption.name} interrupts {names}"))
-
-
-def _already_yielding(change: Change, able: set[NodeId]) -> dict[NodeId, Resources]:
-    freed: dict[NodeId, Resources] = {}
-    for task_id, runs in change.state.runs.items():
-        other = change.state.tasks[task_id]
-        for run in runs.values():
-            if departing(other, run) and run.node in able:
-                freed[run.node] = freed.get(run.node, NOTHING) + run.resources
-    return freed
-
-
-def _add_resources(
-    freed: dict[NodeId, Resources], change: Change, task: Task, able: set[NodeId], sign: int
-) -> None:
-    for run in change.state.runs[task.id].values():
-        if run.live and run.node in able and not departing(task, run):
-            freed[run.node] = freed.get(run.node, NOTHING) + run.resources * sign
-
-
-def _would_fit(room: Room, task: Task, freed: dict[NodeId, Resources], able: set[NodeId]) -> bool:
-    need, left = task.spec.resources, task.spec.min_workers
-    for view in room.with_freed(freed):
-        if view.id in able:
-            left -= min(need.times_fitting(view.free), left)
-    return left <= 0

@@ -93,6 +93,13 @@ def shrink(change: Change, task: Task, count: int, reason: str) -> None:
     group = task.group
     assert group is not None
     going = sorted(set(_wanted(change, task)) - group.leaving - {group.members[0]}, reverse=True)[:count]
+    let_go(change, task, going, reason)
+
+
+def let_go(change: Change, task: Task, going: Sequence[int], reason: str) -> None:
+    """Let these workers of a group go. At least one that trains has to stay."""
+    group = task.group
+    assert group is not None
     strangers = [rank for rank in going if rank not in group.members]
     task = _resizing(
         change,
