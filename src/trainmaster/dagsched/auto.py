@@ -16,6 +16,7 @@ from trainmaster.dagsched.algorithms.local_search import search_from
 from trainmaster.dagsched.algorithms.serial import serial
 from trainmaster.dagsched.algorithms.tdca import tdca
 from trainmaster.dagsched.bounds import machine_bounds
+from trainmaster.dagsched.compile_beside import CompileBeside
 from trainmaster.dagsched.errors import OptionError
 from trainmaster.dagsched.improve.copy_on import copy_on
 from trainmaster.dagsched.kernels.ranks import priority_order
@@ -49,10 +50,11 @@ def auto(problem: Problem, *, gap: float = 0.001, effort: float = 1.0) -> Draft:
         raise OptionError("gap", gap, "must not be negative")
     if not 0.0 <= effort <= 1e6:
         raise OptionError("effort", effort, "must lie between 0 and 1,000,000")
-    bound = machine_bounds(problem.graph, problem.machine).best
-    contest = Contest(bound)
     skipped: list[str] = []
-    _members(problem, contest, effort, skipped)
+    with CompileBeside() as beside:
+        bound = machine_bounds(problem.graph, problem.machine).best
+        contest = Contest(bound)
+        _members(problem, contest, effort, skipped, beside)
     if contest.open(gap):
         _improve(problem, contest, gap, effort, skipped)
     best = contest.best
@@ -113,7 +115,9 @@ class Contest:
         return not self.reached(max(gap, TOUCHES))
 
 
-def _members(problem: Problem, contest: Contest, effort: float, skipped: list[str]) -> None:
+def _members(
+    problem: Problem, contest: Contest, effort: float, skipped: list[str], beside: CompileBeside
+) -> None:
     contest.enter("serial", serial, problem)
     contest.enter("heft", heft, problem)
     contest.enter("etf", etf, problem)
@@ -123,6 +127,8 @@ def _members(problem: Problem, contest: Contest, effort: float, skipped: list[st
         skipped.append("dls")
     for order in ORDERS:
         contest.enter(f"duplication/{order}", duplication, problem, order=order)
+    if not contest.reached(TOUCHES):
+        beside.join()
     contest.enter("tdpatd", tdpatd, problem)
     if float(problem.n) ** 2 * problem.p <= TDCA_LOOKS * effort:
         contest.enter("tdca", tdca, problem)

@@ -59,6 +59,8 @@ class _Compiling(event.Listener):
     """
 
     def __init__(self) -> None:
+        # Called once, when the next of our kernels is about to be compiled.
+        self.at_first: Callable[[], None] | None = None
         self.said = False
         self.depth = 0
         self.before: tuple[bool, int, Any] | None = None
@@ -76,6 +78,9 @@ class _Compiling(event.Listener):
             self.said = True
             sys.stderr.write(MESSAGE)
             sys.stderr.flush()
+        if self.at_first is not None:
+            call, self.at_first = self.at_first, None
+            call()
 
     def on_end(self, event: Any) -> None:
         self.depth -= 1
@@ -86,4 +91,5 @@ class _Compiling(event.Listener):
                 gc.enable()
 
 
-event.register("numba:compile", _Compiling())
+compiling = _Compiling()
+event.register("numba:compile", compiling)

@@ -52,6 +52,19 @@ def tdca(problem: Problem, *, leftovers: str = "start", trials: int | None = Non
     return tighten(problem, simulate(problem, *lists.lists(lists.member)), simulated=True)
 
 
+def first_lists(problem: Problem, order: Any, leftovers: str) -> tuple[Any, Any]:
+    """Each task's critical parent (−1 for entries), and the lists of chains and leftovers (p, n, bool).
+
+    ``order``: the tasks by falling b-level.
+    """
+    g, times = problem.g, problem.times
+    ect = earliest_completions(g, times, problem.p)
+    cpred, least = critical_parents(g, ect)
+    member, assigned = chains(g, ect, least, cpred, order[::-1].copy())
+    assign_leftovers(g, order, times, member, assigned, LEFTOVERS[leftovers])
+    return cpred, member
+
+
 class Lists:
     """The tasks of every processor, always in falling order of b-level (so no lists can block), judged.
 
@@ -59,20 +72,17 @@ class Lists:
     """
 
     def __init__(self, problem: Problem, leftovers: str) -> None:
-        g, p = problem.g, problem.p
+        g = problem.g
         self.problem = problem
         # Levels with the largest time of each task, as in the paper.
         slowest = np.ascontiguousarray(problem.times.max(axis=1))
         self.order = descending(g, b_levels(g, slowest, 1.0))
-        ect = earliest_completions(g, problem.times, p)
-        cpred, least = critical_parents(g, ect)
+        cpred, member = first_lists(problem, self.order, leftovers)
         place = np.empty(problem.n + 1, np.int64)
         place[self.order] = np.arange(problem.n)
         place[-1] = -1
         # The position of the critical parent of the task at each position; −1 for entries.
         self.critical = place[cpred[self.order]].tolist()
-        member, assigned = chains(g, ect, least, cpred, self.order[::-1].copy())
-        assign_leftovers(g, self.order, problem.times, member, assigned, LEFTOVERS[leftovers])
         work = np.ascontiguousarray(problem.machine.least_times())
         self.earliest = join_aware_heads(g, work)
         self.tail = b_levels(g, work, 0.0)

@@ -1,0 +1,120 @@
+"""A second process that compiles half of ``auto``'s kernels while this one compiles the other half.
+
+Compiling keeps one core busy for as long as a user waits for the first plan ever made on a machine. numba
+compiles under one lock, so only another process can take a share; it leaves it in the cache on disk, from
+which this process loads it. Nothing depends on that: whatever the cache does not hold is compiled here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from trainmaster.dagsched.algorithms.tdca import first_lists
+from trainmaster.dagsched.clusters import parts_of
+from trainmaster.dagsched.graph import TaskGraph
+from trainmaster.dagsched.jit import compiling, config
+from trainmaster.dagsched.kernels.insertion import insert_producers
+from trainmaster.dagsched.kernels.ranks import b_levels, descending
+from trainmaster.dagsched.machine import machine_for
+from trainmaster.dagsched.problem import Problem
+
+# Many times what the share takes: a second process that is not done by then is stopped or swapped out.
+LONGEST_WAIT_S = 120.0
+
+
+class CompileBeside:
+    """Within it, the first kernel that must really be compiled starts the second process; leaving ends that.
+
+    At most once in the life of a process, and only with a second core and an interpreter that can be started.
+    """
+
+    _begun = False
+
+    def __init__(self) -> None:
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> CompileBeside:
+        if not CompileBeside._begun:
+            compiling.at_first = self._begin
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        compiling.at_first = None
+        self._end()
+
+    def join(self) -> None:
+        """Wait for the share, if a second process works on it; call it before the share is wanted."""
+        compiling.at_first = None
+        if self.child is not None:
+            try:
+                self.child.wait(LONGEST_WAIT_S)
+            except subprocess.TimeoutExpired:
+                self._end()
+
+    def _begin(self) -> None:
+        CompileBeside._begun = True
+        if _cores() < 2 or not _can_start_python():
+            return
+        # The same modules from the same places (-P: not from the current folder), into the same cache.
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        if config.CACHE_DIR:
+            environment["NUMBA_CACHE_DIR"] = config.CACHE_DIR
+        try:
+            self.child = subprocess.Popen(
+                [sys.executable, "-P", "-m", __name__],
+                env=environment,
+                # Never written to. It closes when this process ends, however it ends; the child sees that.
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except OSError:
+            # No room for another process, or none allowed.
+            self.child = None
+
+    def _end(self) -> None:
+        if self.child is not None:
+            self.child.kill()
+            self.child.wait()
+            if self.child.stdin is not None:
+                self.child.stdin.close()
+            self.child = None
+
+
+def _cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _can_start_python() -> bool:
+    """Whether ``sys.executable`` is Python, and not an application around it, which would start again."""
+    return Path(sys.executable or "").name.lower().startswith("python") and not getattr(sys, "frozen", False)
+
+
+def _exit_with_parent() -> None:
+    # Not through sys.stdin, whose lock would be held when this process ends first.
+    os.read(0, 1)
+    os._exit(1)
+
+
+def main() -> None:
+    """Compile the share, by calling its kernels on a small graph in the order in which ``auto`` wants them.
+
+    It is the partitioner and what only TDCA uses, but for merging: with the start of the process it takes as
+    long, roughly, as what ``auto`` compiles before TDPATD.
+    """
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    graph = TaskGraph([1.0, 1.0, 1.0], [(0, 1, 1.0), (0, 2, 1.0)])
+    problem = Problem(graph, machine_for(graph, 2))
+    parts_of(problem, 2)
+    order = descending(problem.g, b_levels(problem.g, problem.mean_times, 1.0))
+    _, member = first_lists(problem, order, "rct")
+    insert_producers(problem.g, order, problem.times, member)
+
+
+if __name__ == "__main__":
+    main()
