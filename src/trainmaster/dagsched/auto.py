@@ -128,7 +128,7 @@ def _members(
     for order in ORDERS:
         contest.enter(f"duplication/{order}", duplication, problem, order=order)
     if not contest.reached(TOUCHES):
-        beside.join()
+        beside.join(problem.single)
     contest.enter("tdpatd", tdpatd, problem)
     if float(problem.n) ** 2 * problem.p <= TDCA_LOOKS * effort:
         contest.enter("tdca", tdca, problem)

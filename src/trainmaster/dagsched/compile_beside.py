@@ -13,12 +13,15 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from trainmaster.dagsched.algorithms.tdca import first_lists
 from trainmaster.dagsched.clusters import parts_of
 from trainmaster.dagsched.graph import TaskGraph
 from trainmaster.dagsched.jit import compiling, config
 from trainmaster.dagsched.kernels.insertion import insert_producers
-from trainmaster.dagsched.kernels.ranks import b_levels, descending
+from trainmaster.dagsched.kernels.merging import merge_lists
+from trainmaster.dagsched.kernels.ports import free_ports
 from trainmaster.dagsched.machine import machine_for
 from trainmaster.dagsched.problem import Problem
 
@@ -46,10 +49,14 @@ class CompileBeside:
         compiling.at_first = None
         self._end()
 
-    def join(self) -> None:
-        """Wait for the share, if a second process works on it; call it before the share is wanted."""
+    def join(self, single: bool) -> None:
+        """Wait for the share, if a second process works on it; call it before TDPATD.
+
+        Meanwhile compiles here what TDPATD needs beyond the share. ``single``: the plan's port model.
+        """
         compiling.at_first = None
-        if self.child is not None:
+        if self.child is not None and self.child.poll() is None:
+            rest(single)
             try:
                 self.child.wait(LONGEST_WAIT_S)
             except subprocess.TimeoutExpired:
@@ -95,26 +102,37 @@ def _can_start_python() -> bool:
     return Path(sys.executable or "").name.lower().startswith("python") and not getattr(sys, "frozen", False)
 
 
+def share() -> None:
+    """Compile the partitioner and TDCA's first stage, by calling them on a small graph.
+
+    With the start of a process they take as long, roughly, as everything else.
+    """
+    problem = _small()
+    parts_of(problem, 2)
+    first_lists(problem, problem.g.topo, "rct")
+
+
+def rest(single: bool) -> None:
+    """Compile TDCA's last stages likewise."""
+    problem = _small()
+    g, times, nothing = problem.g, problem.times, np.zeros(problem.n)
+    ports = free_ports(problem.p, single)
+    member = np.eye(problem.p, problem.n, dtype=np.bool_)
+    insert_producers(g, g.topo, times, member)
+    merge_lists(g, times, g.topo, member, np.arange(problem.p), ports, nothing, nothing, 1.0, 1.0)
+
+
+def _small() -> Problem:
+    graph = TaskGraph([1.0, 1.0, 1.0], [(0, 1, 1.0), (0, 2, 1.0)])
+    return Problem(graph, machine_for(graph, 3))
+
+
 def _exit_with_parent() -> None:
     # Not through sys.stdin, whose lock would be held when this process ends first.
     os.read(0, 1)
     os._exit(1)
 
 
-def main() -> None:
-    """Compile the share, by calling its kernels on a small graph in the order in which ``auto`` wants them.
-
-    It is the partitioner and what only TDCA uses, but for merging: with the start of the process it takes as
-    long, roughly, as what ``auto`` compiles before TDPATD.
-    """
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    graph = TaskGraph([1.0, 1.0, 1.0], [(0, 1, 1.0), (0, 2, 1.0)])
-    problem = Problem(graph, machine_for(graph, 2))
-    parts_of(problem, 2)
-    order = descending(problem.g, b_levels(problem.g, problem.mean_times, 1.0))
-    _, member = first_lists(problem, order, "rct")
-    insert_producers(problem.g, order, problem.times, member)
-
-
 if __name__ == "__main__":
-    main()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    share()

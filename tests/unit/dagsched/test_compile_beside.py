@@ -79,7 +79,8 @@ def test_whoever_kills_it_leaves_the_work_to_the_first_process(tmp_path: Path) -
 with CompileBeside() as beside:
     print(compile_one())
     os.kill(beside.child.pid, signal.SIGKILL)
-    beside.join()
+    beside.child.wait()
+    beside.join(False)
     assert beside.child.returncode == -signal.SIGKILL
     print(compile_one())
 """
@@ -115,30 +116,29 @@ def test_one_core_or_no_python_to_start_leaves_all_to_the_first_process(tmp_path
 {without}
 with CompileBeside() as beside:
     print(compile_one(), beside.child)
-    beside.join()
+    beside.join(False)
 """
     assert python(script, tmp_path) == "[0] None"
 
 
-def test_the_share_is_what_tdpatd_calls_in_the_types_in_which_it_calls_it() -> None:
+def test_what_is_compiled_early_is_what_tdpatd_calls_in_the_types_in_which_it_calls_it() -> None:
     script = """
 from trainmaster.dagsched import compile_beside, generate, schedule
 from trainmaster.dagsched.algorithms import tdca
 from trainmaster.dagsched.dagp import recursive
 
-# Nobody writes to this process or ends it: its input stays open as long as it runs.
-reading, writing = os.pipe()
-os.dup2(reading, 0)
-compile_beside.main()
-share = (recursive.recursive_bisection, tdca.earliest_completions, tdca.critical_parents, tdca.chains,
-         tdca.assign_leftovers, tdca.insert_producers)
-compiled = [kernel.signatures for kernel in share]
-assert all(len(signatures) == 1 for signatures in compiled)
+compile_beside.share()
+compile_beside.rest(False)
+compile_beside.rest(True)
+early = (recursive.recursive_bisection, tdca.earliest_completions, tdca.critical_parents, tdca.chains,
+         tdca.assign_leftovers, tdca.insert_producers, tdca.merge_lists)
+compiled = [list(kernel.signatures) for kernel in early]
+assert [len(signatures) for signatures in compiled] == [1, 1, 1, 1, 1, 1, 2], compiled
 graph = generate(60, width=5, ccr=5, seed=1)
 for processors in (3, [1.0, 2.0]):
     for ports in ("multi", "single"):
         schedule(graph, processors, "tdpatd", ports=ports)
-assert [kernel.signatures for kernel in share] == compiled
+assert [list(kernel.signatures) for kernel in early] == compiled
 """
-    done = subprocess.run([sys.executable, "-c", BEGIN + script], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
