@@ -43,6 +43,8 @@ def auto(problem: Problem, *, gap: float = 0.001, effort: float = 1.0) -> Draft:
     search with and without copies, as many evaluations as ``effort`` buys for the size. Members stop
     early only when the bound itself is reached, so the result is never worse than any member that ran.
 
+    Where kernels must be compiled first, a second process may compile half of them: see ``CompileBeside``.
+
     ``report``: "winner", "members" (makespans), "stopped" ("bound reached", "gap reached" or "iteration
     limit"), "skipped" and "evaluations". Raises ``OptionError``.
     """
