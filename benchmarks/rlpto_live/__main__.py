@@ -2,6 +2,7 @@
 
 Usage: python -m benchmarks.rlpto_live [--methods NAME …] [--seeds 0] [--out docs/results/rlpto-live.json]
        python -m benchmarks.rlpto_live --wall   # on the wall clock: profiles rlpto and fair
+With --simulated only the simulator runs, beside the live runs that the file holds.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.rlpto_live.simulated import fitted, simulate
-from benchmarks.rlpto_live.wall import check
+from benchmarks.rlpto_live.wall import check, simulated, workload
 from benchmarks.rlpto_live.world import EPOCHS, Job, Settings, prepare, samples, twelve, virtually
 from trainmaster.policies.allotment.fair import Fair
 from trainmaster.policies.allotment.fcfs import FcfsAllotment
@@ -65,31 +66,62 @@ def curves(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="trainmaster-") as name:
         run = virtually(Path(name), jobs, cluster, policies(Fixed(), None))
     rows = {row["name"]: row["accuracies"] for row in run["tasks"]}
+    say(f"curves: {run['wall_s']} s")
+    return {"fitted": fitted_all(rows, say), "accuracies": rows, "wall_s": run["wall_s"]}
+
+
+def fitted_all(rows: Mapping[str, Sequence[float]], say: Callable[[str], None]) -> dict[str, Any]:
     found = {}
     for size in SIZES:
-        alone, parted = (rows[f"{size}-{workers}"] for workers in CURVES)
-        found[size] = fitted(alone, parted, CURVES[1])
-        say(f"{size:6} {found[size]}  ends at {alone[-1]:.4f}, with {CURVES[1]} at {parted[-1]:.4f}")
-    say(f"curves: {run['wall_s']} s")
-    return {"fitted": found, "accuracies": rows, "wall_s": run["wall_s"]}
+        told = {workers: rows[f"{size}-{workers}"] for workers in CURVES}
+        found[size] = fitted(told)
+        say(f"{size:6} {found[size]}  ends at {', '.join(f'{told[w][-1]:.4f} with {w}' for w in CURVES)}")
+    return found
 
 
 def compared(
     folder: Path, name: str, seeds: list[int], fits: dict[str, Any], say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """Of every seed: the live run in virtual time, and the simulated one."""
-    cluster = TWELVE_NODES
-    make, beta, tied = METHODS[name]
-    servers = cluster.servers if tied else None
     runs = []
     for seed in seeds:
-        jobs = twelve(folder, seed, cluster.nodes, beta)
+        jobs, chosen = posed(folder, name, seed)
         with tempfile.TemporaryDirectory(prefix="trainmaster-") as data:
-            live = virtually(Path(data), jobs, cluster, policies(make(), servers))
-        model = simulate(jobs, fits, cluster, policies(make(), servers))
-        runs.append({"seed": seed, "live": live, "simulated": model})
-        say(f"{name:30} {seed} live {line(live)}  simulated {line(model)}  took {live['wall_s']} s")
+            live = virtually(Path(data), jobs, TWELVE_NODES, chosen)
+        runs.append({"seed": seed, "live": live, "simulated": modelled(name, seed, fits)})
+        say(f"{name:30} {seed} {differing(runs[-1])}  took {live['wall_s']} s")
     return runs
+
+
+def posed(folder: Path, name: str, seed: int) -> tuple[list[Job], Policies]:
+    """The tasks of a method and its policies, fresh ones."""
+    make, beta, tied = METHODS[name]
+    servers = TWELVE_NODES.servers if tied else None
+    return twelve(folder, seed, TWELVE_NODES.nodes, beta), policies(make(), servers)
+
+
+def modelled(name: str, seed: int, fits: dict[str, Any]) -> dict[str, Any]:
+    jobs, chosen = posed(Path(), name, seed)  # the simulator reads no images
+    return simulate(jobs, fits, TWELVE_NODES, chosen)
+
+
+def again(found: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Fit the curves to the trainings in there anew, and simulate anew what is live in there."""
+    fits = found["curves"]["fitted"] = fitted_all(found["curves"]["accuracies"], say)
+    for name, runs in found.get("methods", {}).items():
+        for run in runs:
+            run["simulated"] = modelled(name, run["seed"], fits)
+            say(f"{name:30} {run['seed']} {differing(run)}")
+    for profile, run in found.get("profiles", {}).items():
+        run["simulated"] = simulated(workload(Path()), profile, run["start_s"], fits)
+        say(f"{profile:30} {line(run['wall'])}, simulated {line(run['simulated'])}")
+
+
+def differing(run: dict[str, Any]) -> str:
+    live, model = run["live"], run["simulated"]
+    time = model["makespan_s"] / live["makespan_s"] - 1
+    accuracy = model["accuracy"] - live["accuracy"]
+    return f"live {line(live)}, simulated {line(model)}: {time:+.1%}, {100 * accuracy:+.2f} points"
 
 
 def line(run: dict[str, Any]) -> str:
@@ -102,12 +134,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--curves", type=Path, help="of an earlier run, instead of training them again")
     parser.add_argument("--wall", action="store_true", help="the check on the wall clock instead")
+    parser.add_argument("--simulated", type=Path, metavar="FILE", help="simulate its live runs anew, there")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
 
     def say(line: str) -> None:
         print(line, flush=True)
 
+    if options.simulated:
+        held = json.loads(options.simulated.read_text())
+        again(held, say)
+        options.simulated.write_text(json.dumps(held) + "\n")
+        return
     with tempfile.TemporaryDirectory(prefix="trainmaster-images-") as name:
         folder = prepare(Path(name))
         known = json.loads(options.curves.read_text())["curves"] if options.curves else curves(folder, say)
@@ -116,7 +154,7 @@ def main() -> None:
             if options.out:
                 options.out.write_text(json.dumps({"curves": known, "profiles": checked}) + "\n")
             return
-        found: dict[str, Any] = {"curves": known, "methods": {}}
+        found = {"curves": known, "methods": {}}
         for method in options.methods:
             found["methods"][method] = compared(folder, method, options.seeds, known["fitted"], say)
             if options.out:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import curve_fit
+from scipy.optimize import least_squares
 
 from benchmarks.rlpto_live.task import WINDOW
 from benchmarks.rlpto_live.world import LIMITS, SPEED, Job, row, sample_s, samples, summary
@@ -22,25 +22,27 @@ from trainmaster.simulator.report import Report
 from trainmaster.simulator.workload.images import PAPER, Cluster
 from trainmaster.simulator.world import Costs, Lived
 
+SHAPE = ("ceiling", "scale", "power", "slowness")  # what is fitted of a curve
 
-def fitted(alone: Sequence[float], parted: Sequence[float], workers: int) -> dict[str, float]:
-    """The simulator's curve (`AccuracyCurve`) of one size of data: by least squares to the accuracies of one
-    worker, and what a worker more costs at the end of trainings by `workers`. `noise`: of single epochs."""
-    mean = np.array(alone)
-    epochs = np.arange(1, len(mean) + 1, dtype=float)
 
-    def curve(e: np.ndarray, ceiling: float, scale: float, power: float) -> np.ndarray:
-        first = (scale / max(ceiling - 0.1, 1e-6)) ** (1 / power)
-        return ceiling - scale * (e + first) ** -power
+def fitted(told: Mapping[int, Sequence[float]]) -> dict[str, float]:
+    """The simulator's curve (`AccuracyCurve`) of one size of data, by least squares to the accuracies that
+    trainings with one worker and with more told, all at once. `noise`: of single epochs, with one worker."""
+    highest = max(max(values) for values in told.values())
 
-    (ceiling, scale, power), _ = curve_fit(
-        curve, epochs, mean, p0=(mean.max() + 0.01, 0.1, 0.5), bounds=((mean.max(), 1e-4, 0.1), (1, 5, 3))
-    )
-    last = slice(-10, None)
-    cost = float(mean[last].mean() - np.mean(parted[last]))
-    noise = float(np.std(np.diff(mean)[last]) / np.sqrt(2))
-    found = {"ceiling": ceiling, "scale": scale, "power": power, "shard": max(cost, 0.0) / (workers - 1)}
-    return {name: round(float(value), 6) for name, value in {**found, "noise": noise}.items()}
+    def misses(shape: Sequence[float]) -> list[float]:
+        curve = AccuracyCurve(**dict(zip(SHAPE, shape, strict=True)))
+        return [
+            curve.at(epoch * curve.worth(workers), 0.0) - value
+            for workers, values in told.items()
+            for epoch, value in enumerate(values, 1)
+        ]
+
+    bounds = ((highest, 1e-4, 0.1, 0.0), (1, 5, 3, 3))
+    found = least_squares(misses, (highest + 0.01, 0.1, 0.5, 0.5), bounds=bounds).x
+    noise = np.std(np.diff(told[1])[-10:]) / np.sqrt(2)
+    named = {**dict(zip(SHAPE, found, strict=True)), "noise": noise}
+    return {name: round(float(value), 6) for name, value in named.items()}
 
 
 def simulate(
@@ -80,7 +82,7 @@ def simulate(
 
 def _arrival(job: Job, curve: Mapping[str, float], epoch_s: float, cluster: Cluster) -> Arrival:
     settings = job.settings
-    shape = {name: curve[name] for name in ("ceiling", "scale", "power", "shard")}
+    shape = {name: curve[name] for name in SHAPE}
     noise = np.random.default_rng(settings.seed).normal(0.0, curve["noise"], settings.epochs)
     training = Converging(
         AccuracyCurve(**shape), SPEED, sample_s(epoch_s) * samples(job.size) / cluster.pace, settings.epochs,

@@ -37,6 +37,7 @@ from trainmaster.simulator.workload.images import Cluster
 from trainmaster.simulator.world import Costs
 
 NODES = 4
+CLUSTER = Cluster(NODES, NODES)
 EPOCH_S = 3.0  # of a small part on one node
 EPOCHS = 10
 REGROUP_S = 0.05  # docs/results/elastic.md: the stall of a resize
@@ -52,13 +53,14 @@ def workload(folder: Path) -> list[Job]:
 
 def check(folder: Path, fits: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
     """By profile: the live run on the wall clock, the one in virtual time, and the simulated one."""
-    jobs, cluster, found = workload(folder), Cluster(NODES, NODES), {}
+    jobs, found = workload(folder), {}
     for profile in ("default", "rlpto"):
         wall, start_s = on_the_wall(jobs, profile)
-        costs = Costs(start_s=start_s, regroup_s=REGROUP_S, report_s=0.0)
         with tempfile.TemporaryDirectory(prefix="trainmaster-") as data:
-            virtual = virtually(Path(data), jobs, cluster, named(profile), Limits(), EPOCH_S, costs)
-        model = simulate(jobs, fits, cluster, named(profile), Limits(), EPOCH_S, costs)
+            virtual = virtually(
+                Path(data), jobs, CLUSTER, named(profile), Limits(), EPOCH_S, charged(start_s)
+            )
+        model = simulated(jobs, profile, start_s, fits)
         found[profile] = {"start_s": start_s, "wall": wall, "virtual": virtual, "simulated": model}
         for name, run in found[profile].items():
             if isinstance(run, dict):
@@ -66,6 +68,14 @@ def check(folder: Path, fits: Mapping[str, Any], say: Callable[[str], None]) -> 
                 for one in run["tasks"]:
                     say(f"   {one['name']:10} {one['started_s']:6.1f} {one['ended_s']:6.1f} {one['workers']}")
     return found
+
+
+def simulated(jobs: list[Job], profile: str, start_s: float, fits: Mapping[str, Any]) -> dict[str, Any]:
+    return simulate(jobs, fits, CLUSTER, named(profile), Limits(), EPOCH_S, charged(start_s))
+
+
+def charged(start_s: float) -> Costs:
+    return Costs(start_s=start_s, regroup_s=REGROUP_S, report_s=0.0)
 
 
 def on_the_wall(jobs: list[Job], profile: str) -> tuple[dict[str, Any], float]:

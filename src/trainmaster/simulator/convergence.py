@@ -14,18 +14,21 @@ from trainmaster.simulator.training import Crew
 
 @dataclass(frozen=True, slots=True)
 class AccuracyCurve:
-    """Accuracy (0..1) = ceiling − scale · (e + e₀)^(−power) − d after e epochs; e₀: it begins at `start`.
+    """Accuracy (0..1) = ceiling − scale · (e + e₀)^(−power) − d after e epochs of one worker; e₀: it begins
+    at `start`.
 
-    d is what training in parts costs: each of w workers learns from its own part of the data (the RLPTO
-    paper, Figure 9). With w workers it tends to shard · (w − 1), all but 1/e of the way in `wear` epochs
-    where it grows and in `settle` where it falls. On real gradients, workers that leave give back what they
-    cost within two epochs, and those that join late cost little (docs/results/rlpto.md).
+    What training in parts costs, where each of w workers learns from its own part of the data, has two forms.
+    Slowness: an epoch of w workers is worth 1 / (1 + slowness · (w − 1)) of one worker's. Real gradients say
+    so (docs/results/rlpto-live.md): 0 is no cost, and with 1 the workers' gain in speed is lost.
+    Offset, to which the RLPTO paper's tables are calibrated: d tends to shard · (w − 1), all but 1/e of the
+    way in `wear` epochs where it grows and in `settle` where it falls.
     """
 
     ceiling: float
     scale: float
     power: float
     shard: float = 0.0
+    slowness: float = 0.0
     settle: float = 2.0
     wear: float = 20.0
     start: float = 0.1
@@ -37,9 +40,15 @@ class AccuracyCurve:
             raise BadCurve(
                 "accuracy", f"scale, power and settle must be positive, shard not negative: {self}"
             )
+        if not 0 <= self.slowness < math.inf:
+            raise BadCurve("accuracy", f"slowness must be a number of 0 or more: {self.slowness}")
+
+    def worth(self, workers: int) -> float:
+        """An epoch of so many workers, in epochs of one; at most 1."""
+        return 1 / (1 + self.slowness * (workers - 1))
 
     def at(self, epochs: float, cost: float) -> float:
-        """Accuracy after so many epochs with `cost` = d."""
+        """Accuracy after so many epochs of one worker with `cost` = d."""
         first = (self.scale / (self.ceiling - self.start)) ** (1 / self.power)
         return max(self.ceiling - self.scale * (epochs + first) ** -self.power - cost, 0.0)
 
@@ -63,8 +72,8 @@ class Converging:
     resumes = True  # from its last checkpoint
 
     __slots__ = (
-        "_cost", "_crew", "_done", "_past", "curve", "epoch_s", "epochs", "noise", "reported", "samples",
-        "speed", "stop", "stopped",
+        "_cost", "_crew", "_done", "_lag", "_past", "curve", "epoch_s", "epochs", "noise", "reported",
+        "samples", "speed", "stop", "stopped",
     )  # fmt: skip
 
     def __init__(
@@ -85,8 +94,9 @@ class Converging:
         self.stop, self.noise, self.samples = stop, noise, samples
         self._crew = Crew((1,))
         self._done = 0.0
-        self._cost = 0.0  # what training in parts costs now
-        self._past: list[float] = []  # the same after each epoch
+        self._cost = 0.0  # what training in parts costs now: accuracy,
+        self._lag = 0.0  # and epochs
+        self._past: list[tuple[float, float]] = []  # both after each epoch
         self.reported: list[float] = []
         self.stopped = False
 
@@ -95,9 +105,14 @@ class Converging:
         return self._done
 
     @property
+    def effective(self) -> float:
+        """Epochs in which one worker would have learnt as much."""
+        return self._done - self._lag
+
+    @property
     def accuracy(self) -> float:
         """The true accuracy, without noise."""
-        return self.curve.at(self._done, self._cost)
+        return self.curve.at(self.effective, self._cost)
 
     def crew(self, crew: Crew) -> None:
         self._crew = crew
@@ -109,12 +124,14 @@ class Converging:
         return len(self._past) + 1 - self._done
 
     def advance(self, progress: float) -> None:
-        self._cost = self.curve.cost(self._cost, self._crew.workers, progress)
+        workers = self._crew.workers
+        self._cost = self.curve.cost(self._cost, workers, progress)
+        self._lag += progress * (1 - self.curve.worth(workers))
         self._done += progress
         epoch = len(self._past)
         if self._done >= (epoch + 1) * (1 - 1e-12):
             self._done = epoch + 1.0
-            self._past.append(self._cost)
+            self._past.append((self._cost, self._lag))
             self.reported.append(self.accuracy + (self.noise[epoch] if epoch < len(self.noise) else 0.0))
             self.stopped = self.stop is not None and self.stop(self.reported)
 
@@ -123,7 +140,7 @@ class Converging:
         whole = int(done)
         self._done = float(whole)
         del self._past[whole:], self.reported[whole:]
-        self._cost = self._past[-1] if self._past else 0.0
+        self._cost, self._lag = self._past[-1] if self._past else (0.0, 0.0)
         self.stopped = False
 
     @property

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from trainmaster.policies.allotment.fair import Fair
+from trainmaster.rl.experiment import run
 from trainmaster.simulator.convergence import AccuracyCurve, Converging
 from trainmaster.simulator.errors import BadCurve, BadSetting
 from trainmaster.simulator.speed import Usl
 from trainmaster.simulator.training import Crew
-from trainmaster.simulator.workload.images import TWELVE_NODES, images, stop_at
+from trainmaster.simulator.workload.images import PAPER, TWELVE_NODES, images, stop_at
 from trainmaster.simulator.workload.priorities import COMBINATIONS, POINTS, area, reward_at
 
 CURVE = AccuracyCurve(0.9, 0.8, 1.0, shard=0.01, settle=2.0, wear=2.0)
+SLOW = AccuracyCurve(0.9, 0.8, 1.0, slowness=0.5)
 
 
 def trained(workers: int, epochs: int) -> Converging:
@@ -55,6 +60,64 @@ def test_a_lost_epoch_is_trained_again() -> None:
     assert training.reported == pytest.approx(before)
 
 
+def slowly(*crews: tuple[int, float]) -> Converging:
+    """So many workers until so many epochs are done, in turn."""
+    training = Converging(SLOW, Usl(), 10.0, 100)
+    for workers, until in crews:
+        training.crew(Crew((workers,)))
+        while training.done < until:
+            training.advance(min(training.ahead(), until - training.done))
+    return training
+
+
+def test_workers_slow_learning_by_a_fixed_share_of_an_epoch() -> None:
+    """slowness 0.5: four workers need 2.5 epochs for what one learns in one, twelve 6.5."""
+    assert slowly((4, 10)).effective == pytest.approx(4)
+    assert slowly((4, 10)).reported[-1] == pytest.approx(SLOW.at(4, 0))
+    assert slowly((12, 13)).accuracy == pytest.approx(slowly((1, 2)).accuracy)
+
+
+def test_a_resize_changes_the_pace_and_not_the_past() -> None:
+    training = slowly((4, 7.5), (1, 9.5), (2, 11))
+    assert training.effective == pytest.approx(3 + 2 + 1)
+    same = slowly((1, 2), (2, 3.5), (4, 11))
+    assert same.accuracy == pytest.approx(training.accuracy), "the order does not matter"
+    before = training.accuracy
+    training.crew(Crew((12,)))
+    assert training.accuracy == before
+
+
+def test_slow_epochs_add_up_however_they_are_cut() -> None:
+    cut = Converging(SLOW, Usl(), 10.0, 3)
+    cut.crew(Crew((3,)))
+    for _ in range(3):
+        for share in (0.1, 0.25, 0.15, 0.5):
+            cut.advance(share)
+    whole = slowly((3, 3))
+    assert cut.over and cut.effective == pytest.approx(whole.effective)
+    assert cut.reported == pytest.approx(whole.reported)
+
+
+def test_one_worker_is_not_slowed() -> None:
+    assert slowly((1, 20)).reported == trained(1, 20).reported
+
+
+def test_a_lost_slow_epoch_is_lost_with_what_it_was_worth() -> None:
+    training = slowly((4, 5), (1, 6.4))
+    training.back_to(5.9)
+    assert (training.done, training.effective) == (5.0, pytest.approx(2))
+
+
+def test_the_same_seed_trains_the_same_slowly() -> None:
+    world = replace(PAPER, shard=0.0, slowness=0.5)
+    first, second = (
+        run(Fair(), TWELVE_NODES, images(TWELVE_NODES, 3, stop_at(1e-3), world), 3) for _ in range(2)
+    )
+    assert first == second
+    quick = run(Fair(), TWELVE_NODES, images(TWELVE_NODES, 3, stop_at(1e-3), replace(world, slowness=0.0)), 3)
+    assert first.makespan > quick.makespan and first.accuracy < quick.accuracy
+
+
 def test_the_rule_stops_and_the_same_seed_draws_the_same_tasks() -> None:
     first, second = (images(TWELVE_NODES, 7, stop_at(1e-3)) for _ in range(2))
     assert [a.spec for a in first] == [a.spec for a in second]
@@ -77,6 +140,8 @@ def test_what_cannot_be_is_refused() -> None:
         AccuracyCurve(0.05, 1.0, 1.0)
     with pytest.raises(BadCurve):
         AccuracyCurve(0.9, 0.0, 1.0)
+    with pytest.raises(BadCurve):
+        AccuracyCurve(0.9, 0.8, 1.0, slowness=-0.1)
     with pytest.raises(BadSetting):
         Converging(CURVE, Usl(), 0.0, 1)
     with pytest.raises(BadSetting):

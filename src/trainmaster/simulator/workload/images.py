@@ -32,14 +32,16 @@ WINDOW = 5  # epochs over which stop(β) takes the mean increase
 @dataclass(frozen=True, slots=True)
 class World:
     """What all twelve have in common. `epoch_s`: of 40,000 images on one node. `shard`: accuracy each further
-    worker costs on 40,000 images. `spread`: relative standard deviation of speed and scale between tasks;
-    `ceiling_sd`: of the ceiling; `noise`: of a reported accuracy. `epochs`: "the specified number of
-    iterations"; `at_most`: epochs of a task that a rule stops."""
+    worker costs on 40,000 images; `slowness`: the other form of that cost (`AccuracyCurve`). `spread`:
+    relative standard deviation of speed and scale between tasks; `ceiling_sd`: of the ceiling; `noise`: of a
+    reported accuracy. `epochs`: "the specified number of iterations"; `at_most`: epochs of a task that a rule
+    stops."""
 
     epoch_s: float = 49.0
     serial: float = 0.1
     ceiling: float = 0.8822
     shard: float = 0.0029
+    slowness: float = 0.0
     scale: float = 0.0625
     power: float = 1.0
     spread: float = 0.05
@@ -106,6 +108,7 @@ def images(
             world.scale * float(np.exp(world.spread * draw[1])),
             world.power,
             world.shard / size,
+            world.slowness,
         )
         seconds = world.epoch_s * size * float(np.exp(world.spread * draw[2])) / cluster.pace
         training = Converging(
