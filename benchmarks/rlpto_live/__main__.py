@@ -105,9 +105,8 @@ def modelled(name: str, seed: int, fits: dict[str, Any]) -> dict[str, Any]:
     return simulate(jobs, fits, TWELVE_NODES, chosen)
 
 
-def again(found: dict[str, Any], say: Callable[[str], None]) -> None:
-    """Fit the curves to the trainings in there anew, and simulate anew what is live in there."""
-    fits = found["curves"]["fitted"] = fitted_all(found["curves"]["accuracies"], say)
+def again(found: dict[str, Any], fits: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Simulate anew what is live in there."""
     for name, runs in found.get("methods", {}).items():
         for run in runs:
             run["simulated"] = modelled(name, run["seed"], fits)
@@ -143,7 +142,10 @@ def main() -> None:
 
     if options.simulated:
         held = json.loads(options.simulated.read_text())
-        again(held, say)
+        known = json.loads((options.curves or options.simulated).read_text())["curves"]
+        known["fitted"] = fitted_all(known["accuracies"], say)
+        again(held, known["fitted"], say)
+        held["curves"] = known
         options.simulated.write_text(json.dumps(held) + "\n")
         return
     with tempfile.TemporaryDirectory(prefix="trainmaster-images-") as name:

@@ -22,7 +22,7 @@ from trainmaster.simulator.report import Report
 from trainmaster.simulator.workload.images import PAPER, Cluster
 from trainmaster.simulator.world import Costs, Lived
 
-SHAPE = ("ceiling", "scale", "power", "slowness")  # what is fitted of a curve
+SHAPE = ("ceiling", "scale", "power", "slowness", "start")  # what is fitted of a curve
 
 
 def fitted(told: Mapping[int, Sequence[float]]) -> dict[str, float]:
@@ -38,8 +38,8 @@ def fitted(told: Mapping[int, Sequence[float]]) -> dict[str, float]:
             for epoch, value in enumerate(values, 1)
         ]
 
-    bounds = ((highest, 1e-4, 0.1, 0.0), (1, 5, 3, 3))
-    found = least_squares(misses, (highest + 0.01, 0.1, 0.5, 0.5), bounds=bounds).x
+    bounds = ((highest, 1e-4, 0.1, 0.0, 0.0), (1, 50, 3, 3, 0.9 * highest))
+    found = least_squares(misses, (highest + 0.01, 0.1, 0.5, 0.5, 0.1), bounds=bounds).x
     noise = np.std(np.diff(told[1])[-10:]) / np.sqrt(2)
     named = {**dict(zip(SHAPE, found, strict=True)), "noise": noise}
     return {name: round(float(value), 6) for name, value in named.items()}
