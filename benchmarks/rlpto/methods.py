@@ -15,7 +15,14 @@ from trainmaster.policies.allotment.slaq import Slaq
 from trainmaster.policies.allotment.tradl import Tradl
 from trainmaster.policies.base import Allotment
 from trainmaster.rl.experiment import CYCLE_S, Run, run
-from trainmaster.simulator.workload.images import PAPER, Cluster, images, stop_at, stop_at_target
+from trainmaster.simulator.workload.images import (
+    PAPER,
+    Cluster,
+    World,
+    images,
+    stop_at,
+    stop_at_target,
+)
 
 BETAS = (0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.001)
 # TRADL's first target: with it the twelve tasks take 5,377 s, the mean of 20 calibration seeds (none is a
@@ -32,13 +39,14 @@ _USUAL = 1e-4  # β of a policy whose tasks do not stop by one
 class Method:
     """`beta`: tasks end by stop(β); None: after the specified number of epochs, TRADL's at `target`, if they
     reach it before. `free`: as many tasks train at once as the policy starts, not one per server.
-    `queues`: served by RLPTO's priority queues, else as submitted."""
+    `queues`: served by RLPTO's priority queues, else as submitted. `world`: how the tasks learn."""
 
     policy: str
     beta: float | None = None
     free: bool = False
     queues: bool = False
     target: float = TARGET
+    world: World = PAPER
 
     @property
     def name(self) -> str:
@@ -68,10 +76,12 @@ class Method:
     ) -> Run:
         """As `run`, with this policy object."""
         stop = stop_at(self.beta) if self.beta is not None else None
-        at_most = PAPER.epochs if stop is None else None
+        at_most = self.world.epochs if stop is None else None
         if self.policy == "TRADL" and stop is None:
             stop = stop_at_target(self.target)
-        arrivals = images(cluster, seed, stop, priorities=levels, shuffled=levels is None, at_most=at_most)
+        arrivals = images(
+            cluster, seed, stop, self.world, priorities=levels, shuffled=levels is None, at_most=at_most
+        )
         servers = None if self.free else cluster.servers
         ordering = "multi_queue" if self.queues else "fcfs"
         preemption = "newest_first" if self.queues else "none"
@@ -80,6 +90,10 @@ class Method:
 
 def with_stops(method: Method) -> list[Method]:
     return [replace(method, beta=beta) for beta in BETAS]
+
+
+def within(world: World, methods: Sequence[Method]) -> list[Method]:
+    return [replace(method, world=world) for method in methods]
 
 
 # The paper's methods train one task per server. `free` shows what that alone costs them.

@@ -50,9 +50,29 @@ def write_pages(found: dict[str, Any], folder: Path) -> None:
         parts += _depends(json.loads(depends.read_text(encoding="utf-8")), found["5"], folder)
     if "9" in found:
         parts += _single(found["9"], folder)
-    parts += ["## Verdicts", "", "| claim | holds | figures |", "|---|---|---|"]
-    parts += [f"| {v.claim} | {'yes' if v.holds else '**no**'} | {v.figures} |" for v in everything(found)]
+    parts += _verdicts(found)
     (folder / "rlpto-tables.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def write_slowness(found: dict[str, Any], folder: Path) -> None:
+    """The tables and verdicts where training in parts costs slowness: no plots."""
+    parts = [
+        "# RLPTO: all numbers, where training in parts costs slowness",
+        "",
+        "Written by `python -m benchmarks.rlpto --slowness 0.76 --parts 2 3 5 --seeds 5 --pages` from "
+        "`rlpto-slowness.json`.",
+        "",
+    ]
+    for number in ("2", "3"):
+        parts += _table(found[number], number)
+    parts += _verdicts(found)
+    (folder / "rlpto-slowness.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _verdicts(found: dict[str, Any]) -> list[str]:
+    head = ["## Verdicts", "", "| claim | holds | figures |", "|---|---|---|"]
+    rows = [f"| {v.claim} | {'yes' if v.holds else '**no**'} | {v.figures} |" for v in everything(found)]
+    return head + rows
 
 
 def _table(found: dict[str, Any], number: str) -> list[str]:

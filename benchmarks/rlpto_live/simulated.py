@@ -38,7 +38,7 @@ def fitted(told: Mapping[int, Sequence[float]]) -> dict[str, float]:
             for epoch, value in enumerate(values, 1)
         ]
 
-    bounds = ((highest, 1e-4, 0.1, 0.0, 0.0), (1, 50, 3, 3, 0.9 * highest))
+    bounds = ((highest, 1e-4, 0.1, 0.0, 0.0), (1, 50, 3, 1.5, 0.9 * highest))
     found = least_squares(misses, (highest + 0.01, 0.1, 0.5, 0.5, 0.1), bounds=bounds).x
     noise = np.std(np.diff(told[1])[-10:]) / np.sqrt(2)
     named = {**dict(zip(SHAPE, found, strict=True)), "noise": noise}

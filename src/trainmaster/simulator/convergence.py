@@ -18,8 +18,8 @@ class AccuracyCurve:
     at `start`.
 
     What training in parts costs, where each of w workers learns from its own part of the data, has two forms.
-    Slowness: an epoch of w workers is worth 1 / (1 + slowness · (w − 1)) of one worker's. Real gradients say
-    so (docs/results/rlpto-live.md): 0 is no cost, and with 1 the workers' gain in speed is lost.
+    Slowness: an epoch of w workers is worth w^(−slowness) of one worker's. Real gradients say so
+    (docs/results/rlpto-live.md); 0 is no cost, and with 1 more workers gain no time.
     Offset, to which the RLPTO paper's tables are calibrated: d tends to shard · (w − 1), all but 1/e of the
     way in `wear` epochs where it grows and in `settle` where it falls.
     """
@@ -45,7 +45,7 @@ class AccuracyCurve:
 
     def worth(self, workers: int) -> float:
         """An epoch of so many workers, in epochs of one; at most 1."""
-        return 1 / (1 + self.slowness * (workers - 1))
+        return float(workers**-self.slowness)
 
     def at(self, epochs: float, cost: float) -> float:
         """Accuracy after so many epochs of one worker with `cost` = d."""
