@@ -51,23 +51,22 @@ def policies(allotment: Allotment, servers: int | None) -> Policies:
 
 def curves(folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Train one task of each size with 1 and with 4 workers, and fit the simulator's curves to them."""
-    jobs = [
-        Job(
-            f"{size}-{workers}",
-            size,
-            workers,
-            workers,
-            Settings(str(folder), samples(size), CURVE_SEED, EPOCHS),
-        )
-        for size in SIZES
-        for workers in CURVES
-    ]
-    cluster = Cluster(sum(job.most for job in jobs), len(jobs))
-    with tempfile.TemporaryDirectory(prefix="trainmaster-") as name:
-        run = virtually(Path(name), jobs, cluster, policies(Fixed(), None))
+    run = trained(folder, CURVES, CURVE_SEED)
     rows = {row["name"]: row["accuracies"] for row in run["tasks"]}
     say(f"curves: {run['wall_s']} s")
     return {"fitted": fitted_all(rows, say), "accuracies": rows, "wall_s": run["wall_s"]}
+
+
+def trained(folder: Path, counts: Sequence[int], seed: int, epochs: int = EPOCHS) -> dict[str, Any]:
+    """A task of each size with each of these numbers of workers, all at once."""
+    jobs = [
+        Job(f"{size}-{workers}", size, workers, workers, Settings(str(folder), samples(size), seed, epochs))
+        for size in SIZES
+        for workers in counts
+    ]
+    cluster = Cluster(sum(job.most for job in jobs), len(jobs))
+    with tempfile.TemporaryDirectory(prefix="trainmaster-") as name:
+        return virtually(Path(name), jobs, cluster, policies(Fixed(), None))
 
 
 def fitted_all(rows: Mapping[str, Sequence[float]], say: Callable[[str], None]) -> dict[str, Any]:
