@@ -288,10 +288,10 @@ def on_group_patience(change: Change, task: Task, generation: int) -> None:
 
 
 def on_joiner_patience(change: Change, task: Task, rank: int) -> None:
-    """A worker that was to join has had its time."""
+    """A worker that was to join has had its time. One that joined and leaves again is not waited for."""
     run = _live(change, task).get(rank)
     group = task.group
-    if run is None or group is None or rank in group.members or run.stopping:
+    if run is None or group is None or rank in group.members or rank in group.leaving or run.stopping:
         return
     if task.intent is not Intent.NONE:
         return

@@ -219,6 +219,20 @@ def test_a_joiner_that_never_gets_ready_is_given_up() -> None:
     assert "did not get ready" in reasons(world, RecordKind.WORKER_LOST)[0]
 
 
+def test_one_that_joined_and_leaves_is_not_given_up_as_a_joiner() -> None:
+    world = World({"n1": 2}, allotment="fixed")
+    task = training(world, high=2)
+    world.do(ResizeRequested(task, 2, ME))
+    world.ready(task)
+    world.follow(task)
+    world.do(ResizeRequested(task, 1, ME), after=world.state.limits.joiner_patience_s - 1)
+    assert world.task(task).group.leaving == {1} and members(world, task) == (0,)
+    world.do(after=1)
+    assert world.task(task).workers == 1, "it was taken off when it was told to leave"
+    world.follow(task)
+    assert (world.task(task).state, world.task(task).workers) == (TaskState.RUNNING, 1)
+
+
 def test_a_silent_member_is_killed_and_the_others_go_on() -> None:
     world = World({"n1": 3}, allotment="fair")
     task = training(world, high=3)
