@@ -50,7 +50,7 @@ class Group:
     @property
     def settled(self) -> bool:
         """Everybody trains in the latest generation."""
-        return bool(self.members) and self.joined >= frozenset(self.members) and not self.broken
+        return bool(self.members) and self.joined.issuperset(self.members) and not self.broken
 
     @property
     def plan(self) -> GroupPlan:

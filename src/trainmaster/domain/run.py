@@ -19,6 +19,9 @@ class RunState(StrEnum):
     LOST = "LOST"  # it is gone and nobody saw how
 
 
+_OVER = (RunState.EXITED, RunState.LOST)
+
+
 class Fault(StrEnum):
     """Why a run ended other than by its own exit code."""
 
@@ -70,7 +73,7 @@ class Run:
 
     @property
     def live(self) -> bool:
-        return self.state not in (RunState.EXITED, RunState.LOST)
+        return self.state not in _OVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from trainmaster.domain.task import Assignment, Elasticity, Intent, Task, TaskKi
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.policies.base import AllotmentView, Claim, Context
 from trainmaster.scheduler.attempts import stop_attempt
-from trainmaster.scheduler.elastic import departing, grow, resizable, restart, shrink, shrinkable
+from trainmaster.scheduler.elastic import grow, resizable, restart, shrink, shrinkable
 from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
@@ -57,11 +57,12 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
             target = max(claim.least, min(target, claim.most))
         targets[claim.task.id] = target
     state.targets = targets
+    favoured = _favoured(claims, targets)
     for claim in claims:
         target = targets[claim.task.id]
         if not claim.workers or not claim.movable or target == claim.workers:
             continue
-        reason = _why(_who(change, claim.task), claim.workers, target, claims, targets)
+        reason = _why(_who(change, claim.task), claim.workers, target, favoured)
         if target < claim.workers:
             _take(change, claim, target, reason)
         elif _restarts(claim.task):
@@ -224,12 +225,15 @@ def _promised(change: Change) -> Resources:
 def _coming_free(change: Change) -> Resources:
     """What workers hold that are on their way out."""
     state = change.state
-    total = NOTHING
-    for task in (*state.stopping.values(), *state.elastic.values()):
-        for run in state.runs[task.id].values():
-            if departing(task, run):
-                total += run.resources
-    return total
+    going = [
+        run for run in state.ending.values() if run.id.task in state.elastic or run.id.task in state.stopping
+    ]
+    for task in state.elastic.values():
+        if task.group is not None and task.group.leaving:
+            runs = state.runs[task.id]
+            leaving = (runs[rank] for rank in task.group.leaving if rank in runs)
+            going += [run for run in leaving if run.live and not run.stopping]
+    return sum((run.resources for run in going), NOTHING)
 
 
 # --- carrying out ------------------------------------------------------------------------------------------
@@ -249,14 +253,18 @@ def _take(change: Change, claim: Claim, target: int, reason: str) -> None:
         shrink(change, task, claim.workers - target, reason)
 
 
-def _why(policy: str, before: int, after: int, claims: list[Claim], targets: dict[TaskId, int]) -> str:
-    starting = [c.task.id for c in claims if not c.workers and targets.get(c.task.id, 0) > 0]
-    gaining = [c.task.id for c in claims if c.workers and targets.get(c.task.id, 0) > c.workers]
-    others = (starting or gaining) if after < before else []
+def _favoured(claims: Sequence[Claim], targets: Mapping[TaskId, int]) -> str:
+    """Those for whom others give workers up, in words: who starts, else who grows."""
+    gaining = [claim for claim in claims if targets.get(claim.task.id, 0) > claim.workers]
+    others = [claim.task.id for claim in gaining if not claim.workers]
+    others = others or [claim.task.id for claim in gaining]
     more = f" and {len(others) - 2} more" if len(others) > 2 else ""
-    favour = f", in favour of {', '.join(others[:2])}{more}" if others else ""
+    return f", in favour of {', '.join(others[:2])}{more}" if others else ""
+
+
+def _why(policy: str, before: int, after: int, favoured: str) -> str:
     words = f"{before} → {after} workers" if after else "suspended"
-    return f"{policy}: {words}{favour}"
+    return f"{policy}: {words}{favoured if after < before else ''}"
 
 
 def _who(change: Change, task: Task) -> str:

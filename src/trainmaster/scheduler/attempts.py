@@ -80,7 +80,8 @@ def _decisive(task: Task, runs: list[Run]) -> list[Run]:
     """Those whose ends say how the attempt ended: of a group the last members, not the late ones."""
     if task.group is None or not task.group.members:
         return runs
-    return [run for run in runs if run.id.rank in task.group.members] or runs
+    members = frozenset(task.group.members)
+    return [run for run in runs if run.id.rank in members] or runs
 
 
 def finish(

@@ -14,7 +14,7 @@ from trainmaster.policies.admission import may_start
 from trainmaster.scheduler.allot import allot, grow_running, place, wanted_workers
 from trainmaster.scheduler.backfill import protection
 from trainmaster.scheduler.clearing import clear, preempt
-from trainmaster.scheduler.launch import run_spec
+from trainmaster.scheduler.launch import run_specs
 from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change, moved
 
@@ -109,4 +109,6 @@ def _commit(change: Change, room: Room, task: Task, assignments: list[Assignment
     change.record(
         RecordKind.TASK_ACCEPTED, task, assignments[0].node, reason, workers=task.workers, nodes=nodes
     )
-    change.out.commands.extend(Launch(run.node, run_spec(state, task, run)) for run in runs)
+    change.out.commands += [
+        Launch(run.node, orders) for run, orders in zip(runs, run_specs(state, task, runs), strict=True)
+    ]

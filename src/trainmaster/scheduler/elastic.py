@@ -1,37 +1,26 @@
 """The coordinator of elastic groups: who belongs to which generation (docs/adr/0007).
 
 A generation is planned only when everybody in the one before has joined it or is gone; only the removal of
-the dead does not wait. `_plan` is the one place that makes one. What is said of workers one after another is
-heard out first (`regroup`): looking at the whole group for each word would take the square of its size.
+the dead does not wait. `plan` is the one place that makes one. What workers say: `workers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from trainmaster.domain.commands import Launch, Regroup, Stop
-from trainmaster.domain.events import (
-    GroupBroken,
-    ProgressReported,
-    RunReported,
-    TrainingConverged,
-    WorkerJoined,
-    WorkerReady,
-)
 from trainmaster.domain.group import Group, regrouped
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import RunId
-from trainmaster.domain.learned import NOTHING_LEARNED, Phase
+from trainmaster.domain.learned import NOTHING_LEARNED
 from trainmaster.domain.learned import renewed as relearned
 from trainmaster.domain.lifecycle import Move, TaskState, advance
 from trainmaster.domain.run import Run
 from trainmaster.domain.task import Assignment, Elasticity, Intent, Task
-from trainmaster.scheduler.attempts import describe, moved_run, stop_attempt
-from trainmaster.scheduler.launch import run_spec
+from trainmaster.scheduler.attempts import moved_run, stop_attempt
+from trainmaster.scheduler.launch import run_specs
 from trainmaster.scheduler.state import Change, moved
 from trainmaster.scheduler.timers import Timer, TimerKind
-
-OF_WORKERS = (WorkerReady, WorkerJoined, GroupBroken, TrainingConverged, ProgressReported, RunReported)
 
 
 def takes_resizes(task: Task) -> bool:
@@ -73,8 +62,8 @@ def grow(change: Change, task: Task, assignments: Sequence[Assignment], reason: 
         reason,
         group=regrouped(group, next_rank=group.next_rank + len(assignments)),
     )
-    for rank, assignment in zip(ranks, assignments, strict=True):
-        run = change.run(
+    runs = [
+        change.run(
             Run(
                 RunId(task.id, task.attempt, rank),
                 assignment.node,
@@ -83,16 +72,19 @@ def grow(change: Change, task: Task, assignments: Sequence[Assignment], reason: 
                 launched_at=change.now,
             )
         )
-        change.out.commands.append(Launch(run.node, run_spec(change.state, task, run)))
-        due = change.now + change.state.limits.joiner_patience_s
-        change.state.timers.set(Timer(due, TimerKind.JOINER_PATIENCE, task.id, rank))
+        for rank, assignment in zip(ranks, assignments, strict=True)
+    ]
+    due = change.now + change.state.limits.joiner_patience_s
+    for run, orders in zip(runs, run_specs(change.state, task, runs), strict=True):
+        change.out.commands.append(Launch(run.node, orders))
+        change.state.timers.set(Timer(due, TimerKind.JOINER_PATIENCE, task.id, run.id.rank))
 
 
 def shrink(change: Change, task: Task, count: int, reason: str) -> None:
     """Let `count` workers of a group go, the newest first; the leader stays."""
     group = task.group
     assert group is not None
-    going = sorted(set(_wanted(change, task)) - group.leaving - {group.members[0]}, reverse=True)[:count]
+    going = sorted(_wanted(change, task).keys() - group.leaving - {group.members[0]}, reverse=True)[:count]
     let_go(change, task, going, reason)
 
 
@@ -100,17 +92,18 @@ def let_go(change: Change, task: Task, going: Sequence[int], reason: str) -> Non
     """Let these workers of a group go. At least one that trains has to stay."""
     group = task.group
     assert group is not None
-    strangers = [rank for rank in going if rank not in group.members]
+    members = frozenset(group.members)
+    strangers = [rank for rank in going if rank not in members]
     task = _resizing(
         change,
         task,
         -len(going),
         reason,
-        group=regrouped(group, leaving=group.leaving | (frozenset(going) & frozenset(group.members))),
+        group=regrouped(group, leaving=group.leaving | (members & frozenset(going))),
     )
     for rank in strangers:
         _stop(change, change.state.runs[task.id][rank], task.spec.grace_s)
-    _plan(change, task)
+    plan(change, task)
 
 
 def restart(change: Change, task: Task, workers: int, reason: str) -> None:
@@ -134,123 +127,6 @@ def _note_resize(change: Change, task: Task, workers: int, reason: str) -> None:
     change.record(RecordKind.TASK_RESIZING, task, reason=reason, before=task.workers, workers=workers)
 
 
-# --- what workers say --------------------------------------------------------------------------------------
-
-
-def on_ready(change: Change, event: WorkerReady) -> None:
-    """A worker can be taken in. The first one that says so makes the attempt a group."""
-    task, run = _current(change, event.run)
-    if task is None or run is None:
-        return
-    runs = change.state.runs[task.id]
-    group = task.group
-    if group is None:
-        group = Group(next_rank=max(runs) + 1, planned_at=change.now)
-        due = change.now + change.state.limits.joiner_patience_s
-        change.state.timers.set(Timer(due, TimerKind.GROUP_PATIENCE, task.id, 0))
-    stores = {**dict(group.stores), run.id.rank: event.store}
-    task = change.task(moved(task, group=regrouped(group, stores=tuple(sorted(stores.items())))))
-    if not group.generation and len(stores) == len(runs):
-        _plan(change, task)  # it has begun: should one of them die now, the others go on
-    else:
-        change.heard.setdefault(task.id, None)
-
-
-def on_joined(change: Change, event: WorkerJoined) -> None:
-    """A member trains in the generation; when all do, the resize is over and the next may begin."""
-    task, run = _current(change, event.run)
-    if task is None or run is None or task.group is None:
-        return
-    group = task.group
-    if event.generation != group.generation or run.id.rank not in group.members:
-        return
-    group = regrouped(group, joined=group.joined | {run.id.rank}, fresh=group.fresh - {run.id.rank})
-    change.task(moved(task, group=group))
-    change.heard[task.id] = event.step
-
-
-def on_broken(change: Change, event: GroupBroken) -> None:
-    """A step or a join failed. Once everybody alive says so they are planned anew; the silent are waited for
-    a little, then killed."""
-    task, run = _current(change, event.run)
-    if task is None or run is None or task.group is None:
-        return
-    group = task.group
-    if event.generation != group.generation or run.id.rank not in group.members:
-        return
-    if not group.broken:
-        due = change.now + change.state.limits.silence_s
-        change.state.timers.set(Timer(due, TimerKind.GROUP_PATIENCE, task.id, group.generation))
-        change.record(
-            RecordKind.WORKER_LOST,
-            task,
-            run.node,
-            reason=f"generation {group.generation} broke: {event.why or 'a step failed'}",
-            suspects=list(event.suspects),
-        )
-    change.task(moved(task, group=regrouped(group, broken=group.broken | {run.id.rank})))
-    change.heard.setdefault(task.id, None)
-
-
-def regroup(change: Change) -> None:
-    """Act on what was heard of workers. Due before an event that is not `OF_WORKERS` is looked at."""
-    heard, change.heard = change.heard, {}
-    for task_id, step in heard.items():
-        task = change.state.tasks.get(task_id)
-        if task is not None and task.group is not None and task.intent is Intent.NONE:
-            _plan(change, task, step)
-
-
-def on_converged(change: Change, event: TrainingConverged) -> None:
-    """What the training says of its own progress, for the allotment policies."""
-    task, run = _current(change, event.run)
-    if task is None or run is None:
-        return
-    learned = change.state.learned.get(task.id, NOTHING_LEARNED)
-    if learned.phase is event.phase:
-        return
-    change.state.learned[task.id] = relearned(learned, phase=event.phase)
-    change.state.allot_due = change.state.unsettled = True
-    words = {Phase.PLATEAU: "it gains little any more", Phase.FINISHED: "it gains nothing any more"}
-    change.record(
-        RecordKind.TASK_CONVERGED, task, reason=words.get(event.phase, "it gains again"), phase=event.phase
-    )
-
-
-def worker_gone(change: Change, task: Task, run: Run) -> bool:
-    """A worker of a group has ended while others live. False: the attempt cannot go on without it."""
-    group = task.group
-    if group is None or task.intent is not Intent.NONE:
-        return False
-    rank, well = run.id.rank, run.exit is not None and run.exit.ok
-    expected = rank in group.leaving or run.stopping
-    if not group.members and not expected:
-        return False  # it has not begun: all have to be there at first
-    group = regrouped(
-        group,
-        stores=tuple(pair for pair in group.stores if pair[0] != rank),
-        leaving=group.leaving - {rank},
-    )
-    if expected:
-        task = change.task(moved(task, group=group))
-    elif rank in group.members and well:
-        # It has come to the end, as all are about to. If they are not, they will say that a step failed.
-        task = change.task(moved(task, group=group))
-    else:
-        detail = describe(run.exit) if run.exit is not None else "is gone"
-        task = change.task(moved(task, group=group, workers=task.workers - 1))
-        change.record(
-            RecordKind.WORKER_LOST, task, run.node, reason=f"worker {rank} {detail}; the others go on"
-        )
-        task = _failed_again(change, task, detail)
-        if task.intent is not Intent.NONE:
-            return True
-    if rank not in group.members:
-        change.state.runs[task.id].pop(rank, None)
-    change.heard.setdefault(task.id, None)
-    return True
-
-
 # --- patience ----------------------------------------------------------------------------------------------
 
 
@@ -271,7 +147,7 @@ def on_group_patience(change: Change, task: Task, generation: int) -> None:
         late = [rank for rank in group.members if rank in live and rank not in group.broken]
     else:
         late = [rank for rank in group.members if rank in live and rank not in group.joined]
-    late += [rank for rank in group.leaving if rank in live and rank not in group.members]
+    late += [rank for rank in sorted(group.leaving) if rank in live and rank not in group.members]
     killed = 0
     for rank in late:
         run = live[rank]
@@ -284,7 +160,7 @@ def on_group_patience(change: Change, task: Task, generation: int) -> None:
     if killed:
         task = change.task(moved(task, workers=task.workers - killed))
     if late and not generation:
-        _plan(change, task)
+        plan(change, task)
 
 
 def on_joiner_patience(change: Change, task: Task, rank: int) -> None:
@@ -306,15 +182,14 @@ def on_joiner_patience(change: Change, task: Task, rank: int) -> None:
 # --- generations -------------------------------------------------------------------------------------------
 
 
-def _plan(change: Change, task: Task, step: float | None = None) -> None:
+def plan(change: Change, task: Task, step: float | None = None) -> None:
     """Make the next generation if it is time for one. `step`: where the latest word came from, if it said."""
     group = task.group
     assert group is not None
     live = _wanted(change, task)
-    ready = dict(group.stores)
     if not group.generation:
-        if set(live) <= set(ready) and live:
-            _publish(change, task, tuple(sorted(live)))
+        if live and set(live) <= {rank for rank, _ in group.stores}:
+            _publish(change, task, tuple(sorted(live)), live)
         return
     alive = [rank for rank in group.members if rank in live]
     if not alive:
@@ -323,33 +198,34 @@ def _plan(change: Change, task: Task, step: float | None = None) -> None:
             _stop(change, run, task.spec.grace_s)
         return
     runs = change.state.runs[task.id]
-    done = any(rank not in group.fresh and _ended_well(runs.get(rank)) for rank in group.members)
-    if group.broken and done and set(alive) <= group.fresh:
+    gone = [rank for rank in group.members if rank not in live] if len(alive) < len(group.members) else []
+    done = group.broken and any(rank not in group.fresh and _ended_well(runs.get(rank)) for rank in gone)
+    if done and group.fresh.issuperset(alive):
         # Training ended while they were on their way in: alone, they would begin it anew.
         members = tuple(rank for rank in group.members if rank not in group.fresh)
         change.task(moved(task, group=regrouped(group, members=members)))
         for run in live.values():
             _stop(change, run, task.spec.grace_s)
         return
-    dead = [rank for rank in group.members if rank not in live and not _ended_well(runs.get(rank))]
-    if group.broken:
-        if not (dead or group.broken >= set(alive)):
-            return
-    elif not dead and not group.joined >= set(alive):
+    dead = any(not _ended_well(runs.get(rank)) for rank in gone)
+    if not dead and not (group.broken or group.joined).issuperset(alive):
         return
-    joiners = [rank for rank in sorted(live) if rank in ready and rank not in group.members]
+    joiners: list[int] = []
+    if len(live) > len(alive):
+        others = set(live).difference(alive)
+        joiners = sorted(rank for rank, _ in group.stores if rank in others)
     members = tuple(rank for rank in alive + joiners if rank not in group.leaving)
     if group.broken and not dead:
-        task = _failed_again(change, task)
+        task = failed_again(change, task)
         if task.intent is not Intent.NONE:
             return
-    if members and (members != tuple(alive) or dead or group.broken):
-        _publish(change, task, members)
+    if members and (dead or group.broken or members != tuple(alive)):
+        _publish(change, task, members, live)
     elif group.settled:
-        _settle(change, task, step)
+        _settle(change, task, live, step)
 
 
-def _failed_again(change: Change, task: Task, detail: str = "") -> Task:
+def failed_again(change: Change, task: Task, detail: str = "") -> Task:
     """Count a failure of the group. Too many in a row end the attempt; a long good time makes up for all."""
     group, limits = task.group, change.state.limits
     assert group is not None
@@ -367,10 +243,11 @@ def _ended_well(run: Run | None) -> bool:
     return run is not None and not run.live and run.exit is not None and run.exit.ok
 
 
-def _publish(change: Change, task: Task, members: tuple[int, ...]) -> None:
-    """Record a generation and tell everybody whom it concerns."""
+def _publish(change: Change, task: Task, members: tuple[int, ...], live: Mapping[int, Run]) -> None:
+    """Record a generation and tell everybody whom it concerns. `live`: the workers nobody is ending."""
     before = task.group
     assert before is not None
+    had, has = frozenset(before.members), frozenset(members)
     group = regrouped(
         before,
         generation=before.generation + 1,
@@ -378,13 +255,12 @@ def _publish(change: Change, task: Task, members: tuple[int, ...]) -> None:
         joined=frozenset(),
         broken=frozenset(),
         planned_at=change.now,
-        fresh=frozenset(rank for rank in members if rank in before.fresh or rank not in before.members),
+        fresh=has & before.fresh | has - had,
     )
     runs = change.state.runs[task.id]
     # Those that ended well were counted until now: it was not known that training goes on without them.
-    staying = set(_wanted(change, task)) - group.leaving
-    task = change.task(moved(task, group=group, workers=len(staying)))
-    for rank in [rank for rank, run in runs.items() if not run.live and rank not in members]:
+    task = change.task(moved(task, group=group, workers=len(live.keys() - group.leaving)))
+    for rank in [rank for rank, run in runs.items() if not run.live and rank not in has]:
         del runs[rank]
     plan = group.plan
     change.record(
@@ -394,43 +270,35 @@ def _publish(change: Change, task: Task, members: tuple[int, ...]) -> None:
         generation=group.generation,
         members=list(members),
     )
-    for rank, run in runs.items():
-        if run.live and (rank in members or rank in before.members):
-            change.out.commands.append(Regroup(run.node, run.id, plan))
+    concerned = had | has
+    change.out.commands += [
+        Regroup(run.node, run.id, plan) for rank, run in runs.items() if rank in concerned and run.live
+    ]
     due = change.now + change.state.limits.group_patience_s
     change.state.timers.set(Timer(due, TimerKind.GROUP_PATIENCE, task.id, group.generation))
 
 
 def _difference(before: tuple[int, ...], after: tuple[int, ...]) -> str:
-    came = [str(rank) for rank in after if rank not in before]
-    went = [str(rank) for rank in before if rank not in after]
     if not before:
         return f"begins with {len(after)} worker" + ("s" if len(after) > 1 else "")
+    had, has = frozenset(before), frozenset(after)
+    came = [str(rank) for rank in after if rank not in had]
+    went = [str(rank) for rank in before if rank not in has]
     parts = [f"with worker {', '.join(came)}"] if came else []
     parts += [f"without worker {', '.join(went)}"] if went else []
     return " ".join(parts) or "the same workers again"
 
 
-def _settle(change: Change, task: Task, step: float | None) -> None:
+def _settle(change: Change, task: Task, live: Mapping[int, Run], step: float | None) -> None:
     """Everybody trains. If nobody is on the way in or out any more, the resize is over."""
     group = task.group
     assert group is not None
-    on_the_way = set(_wanted(change, task)) - set(group.members)
-    if task.state is TaskState.RESIZING and not group.leaving and not on_the_way:
+    if task.state is TaskState.RESIZING and not group.leaving and live.keys() <= frozenset(group.members):
         task = change.task(moved(task, state=advance(task.state, Move.START)))
         change.record(RecordKind.TASK_RESIZED, task, reason=task.reason, workers=task.workers, step=step)
 
 
 # --- helpers -----------------------------------------------------------------------------------------------
-
-
-def _current(change: Change, run_id: RunId) -> tuple[Task | None, Run | None]:
-    """The task and the live run, unless the attempt is over or being stopped."""
-    task = change.state.tasks.get(run_id.task)
-    run = change.state.runs.get(run_id.task, {}).get(run_id.rank)
-    if task is None or run is None or run.id != run_id or not run.live or task.intent is not Intent.NONE:
-        return None, None
-    return task, run
 
 
 def _live(change: Change, task: Task) -> dict[int, Run]:
@@ -439,7 +307,8 @@ def _live(change: Change, task: Task) -> dict[int, Run]:
 
 def _wanted(change: Change, task: Task) -> dict[int, Run]:
     """The live workers nobody is ending; those that leave by a plan are among them."""
-    return {rank: run for rank, run in _live(change, task).items() if not run.stopping}
+    runs = change.state.runs.get(task.id, {})
+    return {rank: run for rank, run in runs.items() if not run.stopping and run.live}
 
 
 def _stop(change: Change, run: Run, grace_s: float) -> None:

@@ -90,10 +90,14 @@ def check(state: State) -> None:
             devices = [device for run in here_runs.values() for device in run.devices]
             must(len(devices) == len(set(devices)), "no GPU is given twice", (node_id, devices))
     _workflows(must, state)
+    for run_id in state.ending:
+        must(run_id.rank in state.runs.get(run_id.task, {}), "ending runs exist", run_id)
     for task_id, by_rank in state.runs.items():
         for run in by_rank.values():
             listed = run.id in state.on_node.get(run.node, {})
             must(listed == run.live, "live runs are on their node", (task_id, run.id))
+            ending = run.live and run.stopping
+            must((run.id in state.ending) == ending, "the index of ending runs is true", run.id)
 
 
 def _triggers(must: Must, state: State) -> None:

@@ -56,16 +56,7 @@ from trainmaster.domain.task import Elasticity, Intent, Task
 from trainmaster.policies.registry import named
 from trainmaster.scheduler.attempts import cancel, conclude, finish, moved_run, stop_attempt
 from trainmaster.scheduler.drains import on_drain, on_needed, on_sized, on_sizing
-from trainmaster.scheduler.elastic import (
-    on_broken,
-    on_converged,
-    on_group_patience,
-    on_joined,
-    on_joiner_patience,
-    on_ready,
-    takes_resizes,
-    worker_gone,
-)
+from trainmaster.scheduler.elastic import on_group_patience, on_joiner_patience, takes_resizes
 from trainmaster.scheduler.firing import (
     on_backfill,
     on_firing_requested,
@@ -75,10 +66,18 @@ from trainmaster.scheduler.firing import (
     on_trigger_paused,
     on_workflow_registered,
 )
-from trainmaster.scheduler.launch import run_spec
+from trainmaster.scheduler.launch import run_specs
 from trainmaster.scheduler.state import Change, Progress, arm, moved
 from trainmaster.scheduler.submission import check_placeable_now, submit
 from trainmaster.scheduler.timers import OF_RUNS, Timer, TimerKind
+from trainmaster.scheduler.workers import (
+    on_broken,
+    on_converged,
+    on_joined,
+    on_ready,
+    taken_in,
+    worker_gone,
+)
 from trainmaster.scheduler.workflows import (
     on_node_lost,
     on_opened,
@@ -208,14 +207,14 @@ def on_node_joined(change: Change, event: NodeJoined) -> None:
         if run.id not in held:
             if run.state is RunState.LAUNCHING and not run.stopping:
                 task = state.tasks[run.id.task]
-                change.out.commands.append(Launch(node.id, run_spec(state, task, run)))
+                change.out.commands += [Launch(node.id, orders) for orders in run_specs(state, task, [run])]
             elif run.state is RunState.LAUNCHING:
                 _ended(change, run, Exit(None, Fault.NEVER_STARTED, "stopped before it was launched"))
             else:
                 _lost(change, run, f"{node.id} came back without it")
         elif run.stopping:
             change.out.commands.append(Stop(node.id, run.id, state.tasks[run.id.task].spec.grace_s))
-        elif (group := state.tasks[run.id.task].group) is not None and group.generation:
+        elif (group := taken_in(change, state.tasks[run.id.task]).group) is not None and group.generation:
             change.out.commands.append(Regroup(node.id, run.id, group.plan))
 
 
@@ -307,9 +306,19 @@ def _progressed(change: Change, task: Task, report: RunReport) -> None:
         change.record(RecordKind.TASK_PREPARING, task, runs[report.id.rank].node)
     elif task.group is not None and task.state is TaskState.RESIZING:
         pass  # when a group is complete again its members say
-    elif report.state is RunState.RUNNING and all(run.state is RunState.RUNNING for run in runs.values()):
+    elif report.state is RunState.RUNNING and _all_run(runs):
         started = max(run.started_at or change.now for run in runs.values())
         _started(change, task, started)
+
+
+def _all_run(runs: dict[int, Run]) -> bool:
+    """Looks at the last worker first: as they usually report in order, it is the one that is missing."""
+    return all(run.state is RunState.RUNNING for run in reversed(runs.values()))
+
+
+def _any_live(runs: dict[int, Run]) -> bool:
+    """Looks at the last worker first, for the same reason."""
+    return any(run.live for run in reversed(runs.values()))
 
 
 def _started(change: Change, task: Task, at: float, short: bool = False) -> Task:
@@ -344,7 +353,7 @@ def _ended(change: Change, run: Run, exit_: Exit) -> None:
     """A worker is gone and we know how."""
     change.run(moved_run(run, state=RunState.EXITED, exit=exit_, ended_at=run.ended_at or change.now))
     task = change.state.tasks[run.id.task]
-    if any(sibling.live for sibling in change.state.runs[task.id].values()):
+    if _any_live(change.state.runs[task.id]):
         if not worker_gone(change, task, change.state.runs[task.id][run.id.rank]) and (
             not exit_.ok and task.intent is Intent.NONE
         ):
@@ -360,7 +369,7 @@ def _lost(change: Change, run: Run, detail: str) -> None:
     exit_ = Exit(None, Fault.VANISHED, detail)
     change.run(moved_run(run, state=RunState.LOST, exit=exit_, ended_at=change.now))
     task = change.state.tasks[run.id.task]
-    if any(sibling.live for sibling in change.state.runs[task.id].values()):
+    if _any_live(change.state.runs[task.id]):
         if not worker_gone(change, task, change.state.runs[task.id][run.id.rank]) and (
             task.intent is Intent.NONE
         ):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Callable
 
-from trainmaster.domain.cluster import Node, NodeState
+from trainmaster.domain.cluster import Node
 from trainmaster.domain.ids import NodeId
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.task import Assignment, Task, TaskKind
@@ -14,21 +13,20 @@ from trainmaster.domain.units import Resources
 from trainmaster.policies.admission import misfit
 from trainmaster.policies.base import Context, NodeView, Placement
 from trainmaster.scheduler.state import State
+from trainmaster.scheduler.stock import Shape, ShapeKey
 
 renewed = replacer(NodeView)
 
-# Asked so often for one shape of need, a heap of the nodes is worth what keeping it up to date costs. Tasks
-# of one worker may have many shapes, whose heaps would all have to be kept up at every placement.
-_OFTEN = 8
+_OFTEN = 8  # workers placed one after another, for which the nodes are put on a heap at once
 
 # From a task and the orders of the nodes it fits on to those it may use.
 Guard = Callable[[Task, set[int]], set[int]]
 
 
-def shape_of(task: Task) -> tuple[object, ...]:
+def shape_of(task: Task) -> ShapeKey:
     """What decides which nodes can hold a worker of the task."""
     spec = task.spec
-    return (spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER)
+    return ShapeKey(spec.resources, spec.node_labels, spec.kind is TaskKind.CONTAINER)
 
 
 def view_of(state: State, node: Node, order: int) -> NodeView:
@@ -57,59 +55,51 @@ def view_of(state: State, node: Node, order: int) -> NodeView:
 class Room:
     """The nodes that take work, with what this cycle has already given away taken off.
 
-    Candidates are remembered per shape of need: a placement changes one node, so only that node is looked at
-    again.
+    It works on `state.stock`, which keeps what is known of the nodes from cycle to cycle; what it gives away
+    is looked at again in the next one.
     """
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self.views: list[NodeView] = []
-        self._nodes: list[Node] = []
-        known = state.views
-        for node in state.nodes.values():
-            if node.state is NodeState.UP:
-                order = len(self.views)
-                view = known.get(node.id)
-                if view is None or view.order != order:
-                    view = known[node.id] = view_of(state, node, order)
-                self.views.append(view)
-                self._nodes.append(node)
-        self._at = {view.id: view.order for view in self.views}
-        # No node has more of anything than this, and within a cycle the free amounts only shrink.
-        self._largest = Resources(
-            max((view.free.cpu_m for view in self.views), default=-1),
-            max((view.free.memory for view in self.views), default=-1),
-            max((view.free.gpus for view in self.views), default=-1),
-            max((view.free.lanes for view in self.views), default=-1),
-        )
+        self._stock = stock = state.stock
+        stock.refresh(state.nodes, lambda node, order: view_of(state, node, order))
+        self.views = stock.views
+        self._replaced: list[NodeView] = []  # as they were
+        self._largest: Resources | None = None
+        self._asked: set[ShapeKey] = set()
+        self._task: Task | None = None  # whose shape was asked for last
+        self._shape: Shape | None = None
         self._devices: dict[NodeId, list[int]] = {}
-        self._fitting: dict[tuple[object, ...], set[int]] = {}
-        self._heaps: dict[tuple[object, ...], list[tuple[tuple[float, ...], int]]] = {}
-        self._scores: list[tuple[float, ...]] = []
-        self._rescore: Callable[[NodeView], tuple[float, ...]] | None = None
         self.examined = 0
 
     def fitting(self, task: Task) -> set[int]:
         """The orders of the nodes with room for one worker of the task now. Not to be changed."""
-        spec = task.spec
-        key = shape_of(task)
-        fitting = self._fitting.get(key)
-        if fitting is None:
-            fitting = set()
-            if spec.resources.fits(self._largest):
+        return self._fits(task).fitting
+
+    def _fits(self, task: Task) -> Shape:
+        """`examined` counts what looking at the nodes in every cycle would take: a bound on one cycle's work
+        that does not depend on what is known from the one before."""
+        known = self._shape if task is self._task and self._shape is not None else None
+        shape = self._stock.shape(known.key if known is not None else shape_of(task))
+        self._task, self._shape = task, shape
+        if shape.key not in self._asked:
+            self._asked.add(shape.key)
+            if shape.fitting or shape.key.need.fits(self._most_free()):
                 self.examined += len(self.views)
-                fitting = {view.order for view in self.views if spec.resources.fits(view.free)}
-            if spec.node_labels or spec.kind is TaskKind.CONTAINER:
-                wanted = set(spec.node_labels)
-                fitting = {
-                    at
-                    for at in fitting
-                    if wanted <= set(self._nodes[at].labels)
-                    and (spec.kind is not TaskKind.CONTAINER or self._nodes[at].containers)
-                }
-            self._fitting[key] = fitting
-        self.examined += len(fitting)
-        return fitting
+        self.examined += len(shape.fitting)
+        return shape
+
+    def _most_free(self) -> Resources:
+        """No node had more of anything when the cycle began."""
+        if self._largest is None:
+            free = [view.free for view in (*self.views, *self._replaced)]
+            self._largest = Resources(
+                max((each.cpu_m for each in free), default=-1),
+                max((each.memory for each in free), default=-1),
+                max((each.gpus for each in free), default=-1),
+                max((each.lanes for each in free), default=-1),
+            )
+        return self._largest
 
     def able(self, task: Task) -> frozenset[int]:
         """The orders of the nodes that could hold one worker if they were empty."""
@@ -117,7 +107,7 @@ class Room:
         key = (*shape_of(task), len(self.views))
         able = self._state.able.get(key)
         if able is None:
-            able = frozenset(at for at, node in enumerate(self._nodes) if misfit(spec, node) is None)
+            able = frozenset(at for at, node in enumerate(self._stock.nodes) if misfit(spec, node) is None)
             self._state.able[key] = able
         return able
 
@@ -134,14 +124,7 @@ class Room:
     @property
     def free(self) -> Resources:
         """What is free now, over all nodes."""
-        cpu_m = memory = gpus = lanes = 0
-        for view in self.views:
-            free = view.free
-            cpu_m += free.cpu_m
-            memory += free.memory
-            gpus += free.gpus
-            lanes += free.lanes
-        return Resources(cpu_m, memory, gpus, lanes)
+        return self._stock.free
 
     def best(
         self, task: Task, guard: Guard | None, placement: Placement, context: Context, times: int = 1
@@ -150,55 +133,23 @@ class Room:
 
         `times`: about how often the same will be asked in this cycle.
         """
-        fitting = self.fitting(task)
-        if guard is not None:
-            fitting = guard(task, fitting)
+        shape = self._fits(task)
+        fitting = shape.fitting if guard is None else guard(task, shape.fitting)
         if not fitting:
             return None
         views = self.views
         if placement.by_node_alone:
-            if not self._scores:
-                self._rescore = lambda view: (*placement.score(view, task, context), view.order)
-                self._scores = self._scored(placement, self._rescore)
-            if guard is None and (times >= _OFTEN or shape_of(task) in self._heaps):
-                return views[self._first(shape_of(task), fitting)]
-            return views[min(fitting, key=self._scores.__getitem__)]
+            scores = self._stock.scores(placement, lambda view: placement.score(view, task, context))
+            if guard is None:
+                return views[self._stock.first(shape, times >= _OFTEN)]
+            return views[min(fitting, key=scores.__getitem__)]
         score, at = min((placement.score(views[at], task, context), at) for at in fitting)
         return None if score[0] == math.inf else views[at]
-
-    def _scored(
-        self, placement: Placement, score: Callable[[NodeView], tuple[float, ...]]
-    ) -> list[tuple[float, ...]]:
-        """Of all nodes; a view that is still the one of an earlier cycle has its score of then."""
-        state = self._state
-        if state.scored_by is not placement:
-            state.scored_by, state.scores = placement, {}
-        scores = state.scores
-        found = []
-        for view in self.views:
-            known = scores.get(view.id)
-            if known is None or known[0] is not view:
-                known = scores[view.id] = (view, score(view))
-            found.append(known[1])
-        return found
-
-    def _first(self, shape: tuple[object, ...], fitting: set[int]) -> int:
-        """The one with the smallest score, at a cost that does not grow with their number. What changed since
-        it was put on the heap was put there again."""
-        heap, scores = self._heaps.get(shape), self._scores
-        if heap is None:
-            heap = self._heaps[shape] = [(scores[at], at) for at in fitting]
-            heapq.heapify(heap)
-        while True:
-            score, at = heap[0]
-            if at in fitting and scores[at] == score:
-                return at
-            heapq.heappop(heap)
 
     def planned_node_usable(self, task: Task) -> bool:
         """Whether the node the task is planned for takes work and could hold the task if it were empty."""
         spec = task.spec
-        at = self._at.get(spec.planned.node) if spec.planned is not None else None
+        at = self._stock.at.get(spec.planned.node) if spec.planned is not None else None
         if at is None or at not in self.able(task):
             return False
         wanted = task.pinned or spec.min_workers
@@ -206,8 +157,7 @@ class Room:
 
     def places(self, task: Task) -> int:
         """How many workers of the task the free resources hold."""
-        need = task.spec.resources
-        return sum(need.times_fitting(self.views[at].free) for at in self.fitting(task))
+        return self._stock.places(self._fits(task))
 
     def take(self, task: Task, view: NodeView) -> Assignment:
         """Give one worker's need away on a node."""
@@ -224,7 +174,7 @@ class Room:
 
     def give_back(self, task: Task, assignment: Assignment) -> None:
         """Undo a take of this cycle."""
-        view = self.views[self._at[assignment.node]]
+        view = self.views[self._stock.at[assignment.node]]
         if assignment.devices:
             self._devices[view.id] = sorted(self._free_devices(view) + list(assignment.devices))
         free = view.free + task.spec.resources
@@ -237,9 +187,6 @@ class Room:
             for view in self.views
         ]
 
-    def node(self, view: NodeView) -> Node:
-        return self._nodes[view.order]
-
     def _free_devices(self, view: NodeView) -> list[int]:
         if view.id not in self._devices:
             busy = self._state.busy_devices(view.id)
@@ -247,20 +194,6 @@ class Room:
         return self._devices[view.id]
 
     def _replace(self, view: NodeView) -> None:
-        self.views[view.order] = view
-        if self._rescore is not None:
-            self._scores[view.order] = self._rescore(view)
-        for shape, heap in self._heaps.items():
-            if shape[0].fits(view.free):  # type: ignore[attr-defined]
-                heapq.heappush(heap, (self._scores[view.order], view.order))
-        node = self._nodes[view.order]
-        for (need, labels, container), fitting in self._fitting.items():
-            suits = (
-                need.fits(view.free)  # type: ignore[attr-defined]
-                and (not container or node.containers)
-                and (not labels or set(labels) <= set(node.labels))  # type: ignore[call-overload]
-            )
-            if suits:
-                fitting.add(view.order)
-            else:
-                fitting.discard(view.order)
+        self._replaced.append(self.views[view.order])
+        self._stock.put(view)
+        self._stock.touch(view.id)

@@ -18,18 +18,21 @@ from trainmaster.domain.lifecycle import ENDED, OCCUPYING, WAITING, TaskState
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.run import Run
 from trainmaster.domain.task import Intent, Task, TaskKind
-from trainmaster.domain.units import NOTHING, Resources
+from trainmaster.domain.units import Resources
 from trainmaster.domain.workflow_run import WorkflowRun
-from trainmaster.policies.base import NodeView, Placement
 from trainmaster.policies.learned import TaskNetwork
 from trainmaster.policies.registry import PROFILES, Policies, Profile, named
 from trainmaster.scheduler.departures import Departures
 from trainmaster.scheduler.ends import Ends
+from trainmaster.scheduler.heard import Heard
 from trainmaster.scheduler.library import Library
 from trainmaster.scheduler.ready import Ready
+from trainmaster.scheduler.stock import Stock
 from trainmaster.scheduler.timers import Timer, TimerKind, Timers
 from trainmaster.scheduler.triggers import Triggers
 from trainmaster.scheduler.unfolding import Unfolding
+
+_NO_RUNS: dict[RunId, Run] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class State:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     drained: dict[NodeId, UserName | None] = field(default_factory=dict)  # by whom; None: by sizing
     on_node: dict[NodeId, dict[RunId, Run]] = field(default_factory=dict)  # the live runs again, by node
+    ending: dict[RunId, Run] = field(default_factory=dict)  # the live runs that were told to end
     departures: dict[NodeId, Departures] = field(default_factory=dict)  # ended runs the gauges still count
     quotas: dict[str, Quota] = field(default_factory=dict)
     ready: Ready = field(default_factory=Ready)
@@ -110,11 +114,9 @@ class State:
     restarting: dict[TaskId, int] = field(default_factory=dict)  # for another count: until it runs with it
     allot_due: bool = True  # something changed that the allotment policy should see
     allot_at: float = 0.0  # when it will be asked anyway; 0 for never
-    views: dict[NodeId, NodeView] = field(default_factory=dict)  # what `room` made of a node; void on change
+    stock: Stock = field(default_factory=Stock)  # what is known of the nodes that take work
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
     holds: dict[object, int] = field(default_factory=dict)  # workers of a shape that empty nodes would hold
-    scores: dict[NodeId, tuple[NodeView, tuple[float, ...]]] = field(default_factory=dict)  # of these views
-    scored_by: Placement | None = None  # whose scores they are
     placeable: set[object] = field(default_factory=set)  # shapes of need known to fit some node
     unfoldings: dict[WorkflowRunId, Unfolding] = field(default_factory=dict)  # the live workflow runs
     library: Library = field(default_factory=Library)  # of the workflows that triggers start
@@ -126,8 +128,14 @@ class State:
 
     def used(self, node: NodeId) -> Resources:
         """What the live runs on a node hold."""
-        runs = self.on_node.get(node)
-        return sum((run.resources for run in runs.values()), NOTHING) if runs else NOTHING
+        cpu_m = memory = gpus = lanes = 0
+        for run in self.on_node.get(node, _NO_RUNS).values():
+            held = run.resources
+            cpu_m += held.cpu_m
+            memory += held.memory
+            gpus += held.gpus
+            lanes += held.lanes
+        return Resources(cpu_m, memory, gpus, lanes)
 
     def busy_devices(self, node: NodeId) -> set[int]:
         return {device for run in self.on_node.get(node, {}).values() for device in run.devices}
@@ -173,13 +181,13 @@ class Outcome:
 class Change:
     """The one way to write to the state: every setter keeps the indexes true and notes what changed.
 
-    `heard`: groups whose workers have said something not acted on yet, with the training step they named.
+    `heard`: what the workers of groups have said and was not acted on yet.
     """
 
     state: State
     out: Outcome
     now: float
-    heard: dict[TaskId, float | None] = field(default_factory=dict)
+    heard: dict[TaskId, Heard] = field(default_factory=dict)
 
     def task(self, task: Task) -> Task:
         """Store a task's new value, and keep the ready queue in step with it."""
@@ -259,11 +267,14 @@ class Change:
         """Store a run's new value. One that is over leaves the indexes, which is what frees its resources."""
         state = self.state
         self.out.runs[run.id] = run
-        state.views.pop(run.node, None)
+        state.stock.touch(run.node)
         if run.live:
             state.runs.setdefault(run.id.task, {})[run.id.rank] = run
             state.on_node.setdefault(run.node, {})[run.id] = run
+            if run.stopping:
+                state.ending[run.id] = run
         else:
+            state.ending.pop(run.id, None)
             siblings = state.runs.get(run.id.task)
             if siblings is not None:
                 siblings[run.id.rank] = run
@@ -289,10 +300,10 @@ class Change:
     def node(self, node: Node) -> Node:
         self.out.nodes[node.id] = node
         self.state.nodes[node.id] = node
-        self.state.views.pop(node.id, None)
+        self.state.stock.touch(node.id)
+        self.state.stock.rebuild()
         self.state.able.clear()
         self.state.holds.clear()
-        self.state.scores.clear()
         self.state.placeable.clear()
         self.state.unsettled = self.state.allot_due = True
         return node
@@ -305,7 +316,7 @@ class Change:
         if node.gauges.time != self.state.nodes[node.id].gauges.time:  # told twice counts once
             self.state.departures.setdefault(node.id, Departures()).measure()
         self.state.nodes[node.id] = node
-        self.state.views.pop(node.id, None)
+        self.state.stock.touch(node.id)
 
     def record(
         self,
@@ -354,6 +365,8 @@ def restore(
             state.runs.setdefault(task.id, {})[run.id.rank] = run
             if run.live:
                 state.on_node.setdefault(run.node, {})[run.id] = run
+                if run.stopping:
+                    state.ending[run.id] = run
     for task in by_task.values():
         state.next_seq = max(state.next_seq, task.seq + 1)
         if task.state is TaskState.BLOCKED:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from trainmaster.domain.errors import TrainmasterError
 from trainmaster.domain.events import Event
 from trainmaster.scheduler.cycle import cycle
-from trainmaster.scheduler.elastic import OF_WORKERS, regroup
 from trainmaster.scheduler.firing import fire, more_is_due, release
 from trainmaster.scheduler.reactor import on_submitted, on_timer, react
 from trainmaster.scheduler.state import Change, Outcome, State
+from trainmaster.scheduler.workers import OF_WORKERS, regroup
 from trainmaster.scheduler.workflows import advance
 
 
