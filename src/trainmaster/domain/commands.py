@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from trainmaster.domain.group import GroupPlan
 from trainmaster.domain.ids import NodeId, RunId, WorkflowRunId
+from trainmaster.domain.replacing import quick
 from trainmaster.domain.run import RunSpec
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Launch:
     """Start a worker. Idempotent by run id."""
@@ -17,6 +19,7 @@ class Launch:
     run: RunSpec
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Stop:
     """TERM to everything of the run, KILL after `grace_s`, and report once it is verifiably gone."""
@@ -26,6 +29,7 @@ class Stop:
     grace_s: float
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Forget:
     """The outcome is recorded: the node may delete what it keeps of the run, once its log is fetched."""
@@ -34,6 +38,7 @@ class Forget:
     run: RunId
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Regroup:
     """Tell a worker the latest membership of its group. Telling it again changes nothing."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from trainmaster.domain.ids import NodeId, TaskId
+from trainmaster.domain.replacing import quick
 
 
 class RecordKind(StrEnum):
@@ -56,6 +57,7 @@ class RecordKind(StrEnum):
     REPORT_REFUSED = "report-refused"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Record:
     """One line of history. `detail` is JSON-ready; `reason` is for people."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trainmaster.domain.replacing import replacer
+from trainmaster.domain.replacing import quick, replacer
 
 MAX_POINTS = 256
 _OLD = 0.7  # weight of what was known of a speed; the newest measurement has the rest
@@ -20,6 +20,7 @@ class Phase(StrEnum):
     FINISHED = "finished"  # nothing is gained any more: it is about to end
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Point:
     """One report. Metrics by their conventional names; None where the report did not have them.
@@ -37,6 +38,7 @@ class Point:
     rate: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Speed:
     """Samples per second (or steps, where no rate is reported) with so many workers, smoothed."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from trainmaster.domain.ids import NodeId, RunId
-from trainmaster.domain.replacing import replacer
+from trainmaster.domain.replacing import quick, replacer
 from trainmaster.domain.units import NOTHING, Resources
 
 
@@ -42,6 +42,7 @@ class Fault(StrEnum):
     VANISHED = "vanished"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How a run ended. `code` is the exit status, or 128 + signal as shells have it; None if unknown."""
@@ -56,6 +57,7 @@ class Exit:
         return self.code == 0 and self.fault is Fault.NONE
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Run:
     """A worker as the scheduler knows it."""
@@ -76,6 +78,7 @@ class Run:
         return self.state not in _OVER
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RunSpec:
     """All an agent needs to start one worker. JSON-ready through `to_dict`."""
@@ -118,6 +121,7 @@ class RunSpec:
         return cls(**values)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """What an agent says of one run. Level-triggered: it says how things are, not what changed."""

@@ -12,6 +12,7 @@ from trainmaster.domain.errors import InvalidTask
 from trainmaster.domain.group import Group
 from trainmaster.domain.ids import NodeId, TaskId, TriggerId, UserName, WorkflowRunId
 from trainmaster.domain.lifecycle import TaskState
+from trainmaster.domain.replacing import quick
 from trainmaster.domain.units import NOTHING, Resources
 
 MAX_ENVIRONMENT_BYTES = 128 * 1024
@@ -337,6 +338,7 @@ def validate(spec: TaskSpec) -> None:
         refuse("network", f"{spec.network!r} is not a policy", "use none, bridge or host")
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """Where one worker goes: the node and the GPU devices it gets there."""

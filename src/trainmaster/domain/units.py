@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from trainmaster.domain.errors import InvalidTask
+from trainmaster.domain.replacing import quick
 
 _SUFFIX = {
     "": 1,
@@ -18,6 +19,7 @@ _SUFFIX = {
 _DURATION = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What one worker needs, or a node has.

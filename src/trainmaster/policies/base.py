@@ -13,10 +13,12 @@ from typing import Protocol
 
 from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.learned import NOTHING_LEARNED, Learned
+from trainmaster.domain.replacing import quick
 from trainmaster.domain.task import Task, Urgency
 from trainmaster.domain.units import Resources
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """A node that could take work. `free` is capacity minus the live runs and this cycle's decisions.
@@ -55,6 +57,7 @@ class NodeView:
         return share
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Context:
     """The moment of a decision. `salt` differs from decision to decision and is the same in a replay;
@@ -111,6 +114,7 @@ class Foreknowledge:
     remaining: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One task that has or wants workers, as an allotment policy sees it.
