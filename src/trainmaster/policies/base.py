@@ -47,13 +47,13 @@ class NodeView:
     @property
     def allocated(self) -> float:
         """The larger of the fractions of cores, memory and GPUs given away, 0..1."""
-        share = 0.0
-        if self.capacity.cpu_m:
-            share = 1 - self.free.cpu_m / self.capacity.cpu_m
-        if self.capacity.memory:
-            share = max(share, 1 - self.free.memory / self.capacity.memory)
-        if self.capacity.gpus:
-            share = max(share, 1 - self.free.gpus / self.capacity.gpus)
+        capacity, free, share = self.capacity, self.free, 0.0
+        if capacity.cpu_m:
+            share = 1 - free.cpu_m / capacity.cpu_m
+        if capacity.memory and (part := 1 - free.memory / capacity.memory) > share:
+            share = part
+        if capacity.gpus and (part := 1 - free.gpus / capacity.gpus) > share:
+            share = part
         return share
 
 

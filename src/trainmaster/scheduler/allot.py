@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from trainmaster.domain.ids import TaskId
+from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.learned import NOTHING_LEARNED
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.task import Assignment, Elasticity, Intent, Task, TaskKind
@@ -93,17 +93,19 @@ def place(
     change: Change, room: Room, task: Task, wanted: int, least: int, guard: Guard | None
 ) -> list[Assignment]:
     """Nodes for as many workers as fit up to `wanted`; none at all if `least` do not fit."""
-    placement = change.state.policies.placement
+    state, placement = change.state, change.state.policies.placement
     taken: list[Assignment] = []
-    here = Counter(run.node for run in change.state.runs.get(task.id, {}).values() if run.live)
+    usable, nodes, here = room.planned_node_usable(task), len(room.views), Counter[NodeId]()
+    if not placement.by_node_alone:  # else nobody asks
+        here.update(run.node for run in state.runs.get(task.id, {}).values() if run.live)
     for _ in range(wanted):
-        usable = room.planned_node_usable(task)
-        context = Context(change.now, change.salt(), len(room.views), usable, here)
+        context = Context(change.now, change.salt(), nodes, usable, here)
         chosen = room.best(task, guard, placement, context, wanted)
         if chosen is None:
             break
         taken.append(room.take(task, chosen))
-        here[chosen.id] += 1
+        if not placement.by_node_alone:
+            here[chosen.id] += 1
     if len(taken) >= least:
         return taken
     for assignment in reversed(taken):

@@ -39,16 +39,19 @@ def view_of(state: State, node: Node, order: int) -> NodeView:
     since = gauges.time - gauges.interval
     runs = state.on_node.get(node.id, {})
     departures = state.departures.get(node.id)
+    unmeasured = 0
+    for run in runs.values():
+        unmeasured += run.launched_at > since
     return NodeView(
-        id=node.id,
-        capacity=node.capacity,
-        free=node.capacity - state.used(node.id),
-        pressure=max((gauges.cpu, gauges.memory, *gauges.gpu), default=0.0),
-        index=node.index,
-        runs=len(runs),
-        order=order,
-        unmeasured=sum(run.launched_at > since for run in runs.values()),
-        departed=departures.runs(gauges) if departures else 0.0,
+        node.id,
+        node.capacity,
+        node.capacity - state.used(node.id) if runs else node.capacity,
+        max(gauges.cpu, gauges.memory, *gauges.gpu),
+        node.index,
+        len(runs),
+        order,
+        unmeasured,
+        departures.runs(gauges) if departures else 0.0,
     )
 
 
@@ -188,10 +191,11 @@ class Room:
         ]
 
     def _free_devices(self, view: NodeView) -> list[int]:
-        if view.id not in self._devices:
+        free = self._devices.get(view.id)
+        if free is None:
             busy = self._state.busy_devices(view.id)
-            self._devices[view.id] = [d for d in range(view.capacity.gpus) if d not in busy]
-        return self._devices[view.id]
+            free = self._devices[view.id] = [d for d in range(view.capacity.gpus) if d not in busy]
+        return free
 
     def _replace(self, view: NodeView) -> None:
         self._replaced.append(self.views[view.order])

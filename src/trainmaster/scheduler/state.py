@@ -138,7 +138,7 @@ class State:
         return Resources(cpu_m, memory, gpus, lanes)
 
     def busy_devices(self, node: NodeId) -> set[int]:
-        return {device for run in self.on_node.get(node, {}).values() for device in run.devices}
+        return {device for run in self.on_node.get(node, _NO_RUNS).values() for device in run.devices}
 
     def running_workers(self) -> Counter[str]:
         """Workers of live attempts by user."""

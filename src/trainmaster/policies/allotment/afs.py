@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
@@ -27,16 +26,19 @@ class Afs:
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         served = [claim for claim in budget.give_least(view.claims) if claim.movable]
-        speeds = [[1 / seconds for seconds in seconds_each(claim)] for claim in served]
+        seconds = [seconds_each(claim) for claim in served]
         left = [remaining(claim) for claim in served]
 
         def entrant(at: int) -> _Entrant | None:
             """None: more workers are not to be had, or would not make it faster."""
-            claim = served[at]
+            claim, each = served[at], seconds[at]
             has = budget.given[claim.task.id]
-            if not budget.spare(claim) or has >= len(speeds[at]) or speeds[at][has] <= speeds[at][has - 1]:
+            if not budget.spare(claim) or has >= len(each):
                 return None
-            return _Entrant(at, speeds[at][has - 1], speeds[at][has], left[at] / speeds[at][has - 1])
+            now, more = 1 / each[has - 1], 1 / each[has]
+            if more <= now:
+                return None
+            return (left[at] / now, (more - now) / now, (more - now) / more, at)
 
         # A complete binary tree: the entrants are its leaves, the root is tree[1].
         size = 1 << max(len(served) - 1, 0).bit_length()
@@ -45,27 +47,26 @@ class Afs:
         for place in range(size - 1, 0, -1):
             tree[place] = _contest(tree[2 * place], tree[2 * place + 1])
         while (winner := tree[1]) is not None:
-            budget.give(served[winner.at])
-            place = size + winner.at
-            tree[place] = entrant(winner.at)
+            at = winner[3]
+            budget.give(served[at])
+            place = size + at
+            tree[place] = best = entrant(at)
             while place > 1:
-                place //= 2
-                tree[place] = _contest(tree[2 * place], tree[2 * place + 1])
+                other = tree[place ^ 1]
+                best = _contest(other, best) if place & 1 else _contest(best, other)
+                place >>= 1
+                tree[place] = best
         return budget.given
 
 
-class _Entrant(NamedTuple):
-    """Speeds with what it has and with one more; `ends`: in how long at the present one."""
-
-    at: int
-    now: float
-    more: float
-    ends: float
+# In how long it ends at its present speed; what one more worker adds, by the present speed and by the one it
+# would have then; its place among the claims.
+_Entrant = tuple[float, float, float, int]
 
 
 def _contest(one: _Entrant | None, two: _Entrant | None) -> _Entrant | None:
     if one is None or two is None:
         return one or two
-    if two.ends < one.ends:
+    if two[0] < one[0]:
         one, two = two, one
-    return two if (two.more - two.now) / two.more > (one.more - one.now) / one.now else one
+    return two if two[2] > one[1] else one

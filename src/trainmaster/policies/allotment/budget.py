@@ -48,11 +48,13 @@ class Budget:
 
     def give(self, claim: Claim, count: int = 1) -> bool:
         """Give `count` more if there is room; a negative count takes back. False changes nothing."""
-        if count > self.spare(claim):
+        task, given = claim.task, self.given
+        if task.spec.resources is not self._shape:
+            self._turn_to(task.spec.resources)
+        has = given[task.id]
+        if count > 0 and (not claim.movable or count > self._places or count > claim.most - has):
             return False
-        self.given[claim.task.id] += count
-        if count and claim.task.spec.resources is not self._shape:
-            self._turn_to(claim.task.spec.resources)
+        given[task.id] = has + count
         self._places -= count
         self._taken += count
         return True

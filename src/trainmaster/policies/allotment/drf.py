@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from trainmaster.domain.ids import TaskId, UserName
-from trainmaster.domain.units import NOTHING, Resources
+from trainmaster.domain.units import Resources
 from trainmaster.policies.allotment.budget import Budget
 from trainmaster.policies.base import AllotmentView, Claim
 
@@ -27,24 +27,62 @@ class Drf:
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         total = _capacity(view)
-        queues: dict[UserName, deque[Claim]] = {}
-        used: dict[UserName, Resources] = {}
+        users: dict[UserName, _User] = {}
         for claim in view.claims:
-            user = claim.task.spec.user
-            queues.setdefault(user, deque()).append(claim)
-            used.setdefault(user, NOTHING)
+            name = claim.task.spec.user
+            user = users.get(name)
+            if user is None:
+                user = users[name] = _User(total)
+            user.queue.append(claim)
             if claim.workers and claim.movable:
                 budget.give(claim, claim.least)
-            used[user] += claim.task.spec.resources * budget.given[claim.task.id]
-        first = {user: at for at, user in enumerate(queues)}
-        heap = [(_share(used[user], total), first[user], user) for user in queues]
+            user.use(claim.task.spec.resources, budget.given[claim.task.id])
+        heap = [(user.share, first, user) for first, user in enumerate(users.values())]
         heapq.heapify(heap)
         while heap:
-            _, _, user = heapq.heappop(heap)
-            if (took := _next(budget, queues[user])) is not None:
-                used[user] += took
-                heapq.heappush(heap, (_share(used[user], total), first[user], user))
+            _, first, user = heap[0]
+            if user.take(budget):
+                heapq.heapreplace(heap, (user.share, first, user))
+            else:
+                heapq.heappop(heap)
         return budget.given
+
+
+class _User:
+    """What a user's tasks hold, and those that may have more, in their order."""
+
+    __slots__ = ("_held", "_total", "queue")
+
+    def __init__(self, total: Resources) -> None:
+        self.queue: deque[Claim] = deque()
+        self._total = (total.cpu_m, total.memory, total.gpus)
+        self._held = (0, 0, 0)
+
+    def use(self, need: Resources, count: int) -> None:
+        """`count` workers more."""
+        cpu_m, memory, gpus = self._held
+        self._held = (cpu_m + need.cpu_m * count, memory + need.memory * count, gpus + need.gpus * count)
+
+    @property
+    def share(self) -> float:
+        """The dominant one."""
+        dominant = 0.0
+        for part, whole in zip(self._held, self._total, strict=True):
+            if whole and part / whole > dominant:
+                dominant = part / whole
+        return dominant
+
+    def take(self, budget: Budget) -> bool:
+        """Give to the first that can. Room and bounds only get narrower, so who once cannot never will."""
+        queue = self.queue
+        while queue:
+            claim = queue[0]
+            count = 1 if budget.given[claim.task.id] else claim.least
+            if claim.movable and budget.give(claim, count):
+                self.use(claim.task.spec.resources, count)
+                return True
+            queue.popleft()
+        return False
 
 
 def _capacity(view: AllotmentView) -> Resources:
@@ -55,19 +93,3 @@ def _capacity(view: AllotmentView) -> Resources:
         memory=sum(c.memory for c in capacities),
         gpus=sum(c.gpus for c in capacities),
     )
-
-
-def _next(budget: Budget, queue: deque[Claim]) -> Resources | None:
-    """What the first that can takes. Room and bounds only get narrower, so who once cannot never will."""
-    while queue:
-        claim = queue[0]
-        count = 1 if budget.given[claim.task.id] else claim.least
-        if claim.movable and budget.give(claim, count):
-            return claim.task.spec.resources * count
-        queue.popleft()
-    return None
-
-
-def _share(used: Resources, total: Resources) -> float:
-    pairs = ((used.cpu_m, total.cpu_m), (used.memory, total.memory), (used.gpus, total.gpus))
-    return max((part / whole for part, whole in pairs if whole), default=0.0)

@@ -26,7 +26,9 @@ class Fair:
         heap = [(budget.given[claim.task.id], claim.task.seq, at) for at, claim in enumerate(served)]
         heapq.heapify(heap)
         while heap:
-            has, seq, at = heapq.heappop(heap)
+            has, seq, at = heap[0]
             if budget.give(served[at]):
-                heapq.heappush(heap, (has + 1, seq, at))
+                heapq.heapreplace(heap, (has + 1, seq, at))
+            else:
+                heapq.heappop(heap)
         return budget.given

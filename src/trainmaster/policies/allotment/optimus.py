@@ -30,16 +30,16 @@ class Optimus:
         for at, claim in enumerate(served):
             if claim.movable:
                 step, left = seconds_each(claim), remaining(claim)
-                heapq.heappush(
-                    heap, (-_saved(step, left, budget.given[claim.task.id], claim), at, step, left)
-                )
+                heap.append((-_saved(step, left, budget.given[claim.task.id], claim), at, step, left))
+        heapq.heapify(heap)
         while heap:
-            worse, at, step, left = heapq.heappop(heap)
+            worse, at, step, left = heap[0]
             claim = served[at]
             if worse < 0 and budget.give(claim):
-                heapq.heappush(
-                    heap, (-_saved(step, left, budget.given[claim.task.id], claim), at, step, left)
-                )
+                saved = _saved(step, left, budget.given[claim.task.id], claim)
+                heapq.heapreplace(heap, (-saved, at, step, left))
+            else:
+                heapq.heappop(heap)
         return budget.given
 
 

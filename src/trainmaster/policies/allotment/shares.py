@@ -15,15 +15,18 @@ def weighted(view: AllotmentView, weights: Mapping[TaskId, float]) -> Mapping[Ta
     `seq`."""
     budget = Budget(view)
     served = budget.give_least(view.claims)
+    given = budget.given
     heap = [
-        (budget.given[claim.task.id] / weight, claim.task.seq, at)
+        (given[claim.task.id] / weight, claim.task.seq, at, weight)
         for at, claim in enumerate(served)
         if claim.movable and (weight := weights[claim.task.id]) > 0
     ]
     heapq.heapify(heap)
     while heap:
-        _, seq, at = heapq.heappop(heap)
+        _, seq, at, weight = heap[0]
         claim = served[at]
         if budget.give(claim):
-            heapq.heappush(heap, (budget.given[claim.task.id] / weights[claim.task.id], seq, at))
-    return budget.given
+            heapq.heapreplace(heap, (given[claim.task.id] / weight, seq, at, weight))
+        else:
+            heapq.heappop(heap)
+    return given

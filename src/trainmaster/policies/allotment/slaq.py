@@ -33,17 +33,27 @@ class Slaq:
         budget = Budget(view)
         served = budget.give_least(view.claims)
         drops = [self.drop(claim) for claim in served]
-        heap = [
-            (-_gain(drops[at], budget.given[claim.task.id], claim), at)
-            for at, claim in enumerate(served)
-            if claim.movable
-        ]
+        reached = [0.0] * len(served)  # the drop with the workers each would have after its next one
+        heap: list[tuple[float, int]] = []
+        for at, claim in enumerate(served):
+            if claim.movable:
+                has, more = budget.given[claim.task.id], 0.0
+                if has < claim.most:
+                    reached[at] = drops[at](has + 1)
+                    more = reached[at] - drops[at](has)
+                heap.append((-more, at))
         heapq.heapify(heap)
         while heap:
-            _, at = heapq.heappop(heap)
+            _, at = heap[0]
             claim = served[at]
-            if budget.give(claim):
-                heapq.heappush(heap, (-_gain(drops[at], budget.given[claim.task.id], claim), at))
+            if not budget.give(claim):
+                heapq.heappop(heap)
+                continue
+            has, more = budget.given[claim.task.id], 0.0
+            if has < claim.most:
+                before, reached[at] = reached[at], drops[at](has + 1)
+                more = reached[at] - before
+            heapq.heapreplace(heap, (-more, at))
         return budget.given
 
     def drop(self, claim: Claim) -> Drop:
@@ -60,7 +70,3 @@ class Slaq:
         step, epoch = claim.learned.points[-1].step, self.epoch_s
         now = 1 / max(a * step + b, 1e-12)
         return lambda workers: (now - 1 / max(a * (step + epoch / seconds[workers - 1]) + b, 1e-12)) / largest
-
-
-def _gain(drop: Drop, workers: int, claim: Claim) -> float:
-    return drop(workers + 1) - drop(workers) if workers < claim.most else 0.0

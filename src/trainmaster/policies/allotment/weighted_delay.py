@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
@@ -30,22 +31,33 @@ class WeightedDelay:
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
         budget = Budget(view)
         served = budget.give_least(view.claims)
-        ratios = []
-        heap: list[tuple[float, int]] = []
+        heap: list[tuple[float, int, _Delay]] = []
         for at, claim in enumerate(served):
-            seconds = fitted_seconds(claim)
-            ideal = min(seconds)
-            weight = 1.0 + int(claim.task.urgency)
-            ratios.append([weight * each / ideal for each in seconds])
             if claim.movable:
-                heap.append((-_gain(ratios[at], budget.given[claim.task.id]), at))
+                seconds = fitted_seconds(claim)
+                delay = _Delay(seconds, 1.0 + int(claim.task.urgency), min(seconds))
+                heap.append((-_gain(delay, budget.given[claim.task.id]), at, delay))
         heapq.heapify(heap)
         while heap:
-            worse, at = heapq.heappop(heap)
+            worse, at, delay = heap[0]
             if worse < 0 and budget.give(served[at]):
-                heapq.heappush(heap, (-_gain(ratios[at], budget.given[served[at].task.id]), at))
+                heapq.heapreplace(heap, (-_gain(delay, budget.given[served[at].task.id]), at, delay))
+            else:
+                heapq.heappop(heap)
         return budget.given
 
 
-def _gain(ratios: list[float], workers: int) -> float:
-    return ratios[workers - 1] - ratios[workers] if workers < len(ratios) else 0.0
+class _Delay(NamedTuple):
+    """weight · seconds / ideal of one task."""
+
+    seconds: tuple[float, ...]
+    weight: float
+    ideal: float
+
+
+def _gain(delay: _Delay, workers: int) -> float:
+    """What one more worker takes off it."""
+    seconds, weight, ideal = delay
+    if workers >= len(seconds):
+        return 0.0
+    return weight * seconds[workers - 1] / ideal - weight * seconds[workers] / ideal

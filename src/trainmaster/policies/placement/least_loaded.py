@@ -20,13 +20,13 @@ def demand(node: NodeView) -> float:
     as one core. (DTES tells none of this; the parts, the core and the bound are ours.)
     """
     core = WORKER_CORES / max(node.cores, 1e-3)
-    remaining = node.runs - node.unmeasured
-    wanted = node.pressure
+    wanted, unmeasured = node.pressure, node.unmeasured
     if node.departed:
+        remaining = node.runs - unmeasured
         wanted -= min(wanted * node.departed / (remaining + node.departed), node.departed * core)
     if node.pressure >= FULL:
-        wanted = max(wanted, remaining * core)
-    return max(wanted + node.unmeasured * core, node.allocated)
+        wanted = max(wanted, (node.runs - unmeasured) * core)
+    return max(wanted + unmeasured * core, node.allocated)
 
 
 def load(node: NodeView) -> float:
