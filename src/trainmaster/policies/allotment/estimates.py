@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from trainmaster.domain.learned import Point, Speed
@@ -22,16 +21,15 @@ _REMEMBERED = 4096  # fits; each is a function of what was measured alone, and m
 _AMDAHL = 0.1  # serial share taken for a task nothing was measured of
 
 
-@lru_cache(_REMEMBERED)
-def log_speeds(seconds: tuple[float, ...]) -> tuple[float, ...]:
-    """log(1 / seconds) of each."""
-    return tuple(-math.log(each) for each in seconds)
+def log_speeds(claim: Claim) -> tuple[float, ...]:
+    """log(1 / seconds) of each of `seconds_each`."""
+    return _LOGS(seconds_each(claim))
 
 
 def seconds_each(claim: Claim) -> tuple[float, ...]:
     """Seconds per unit of progress with 1..most workers: known, else fitted to what was measured."""
     if claim.known is not None:
-        return tuple(1 / rate for rate in claim.known.rates)
+        return _INVERSES(claim.known.rates)
     return fitted_seconds(claim)
 
 
@@ -43,10 +41,9 @@ def fitted_seconds(claim: Claim) -> tuple[float, ...]:
     weighted by the number of reports (at most 10). With a single worker count measured, Amdahl with a serial
     share of `_AMDAHL`; with none, the same with 1 s.
     """
-    return _fitted(claim.learned.speeds, claim.most)
+    return _FITS(claim.learned.speeds, claim.most)
 
 
-@lru_cache(_REMEMBERED)
 def _fitted(measured: tuple[Speed, ...], most: int) -> tuple[float, ...]:
     speeds = [speed for speed in measured if speed.rate > 0]
     if len(speeds) < 2:
@@ -176,6 +173,9 @@ def _first_loss(points: tuple[Point, ...]) -> float:
     return max((p.loss for p in points if p.loss is not None), default=1.0) or 1.0
 
 
+_FITS = Remembering(_fitted, _REMEMBERED)
+_INVERSES = Remembering(lambda rates: tuple(1 / rate for rate in rates), _REMEMBERED)
+_LOGS = Remembering(lambda seconds: tuple(-math.log(each) for each in seconds), _REMEMBERED)
 _LOSSES = Remembering(_loss_curve)
 _DROPS = Remembering(_largest_drop)
 _FIRSTS = Remembering(_first_loss)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.policies.allotment.budget import Budget
-from trainmaster.policies.allotment.estimates import log_speeds, seconds_each
+from trainmaster.policies.allotment.estimates import log_speeds
 from trainmaster.policies.base import AllotmentView, Claim
 
 
@@ -65,7 +65,7 @@ class MarginalGoodput:
             since = claim.task.started_at if claim.learned.resized_at is None else claim.learned.resized_at
             horizon = max(now - (since if since is not None else now), self.least_horizon_s)
             bonus = math.log1p(claim.resize_s * self.caution / horizon)
-        return Value(log_speeds(seconds_each(claim)), claim.workers, bonus)
+        return Value(log_speeds(claim), claim.workers, bonus)
 
 
 class Value(NamedTuple):
@@ -86,16 +86,15 @@ def grow(
 ) -> None:
     """Give out what is left by the largest gain per worker over the steps `look_ahead`, which ascend. A jump
     back to the present count is always tried."""
-    heap: list[tuple[float, int, int]] = []
     given, spare = budget.given, budget.spare
 
-    def offer(at: int) -> None:
+    def offer(at: int) -> tuple[float, int, int] | None:
         claim = served[at]
         task = claim.task.id
         has, (logs, present, bonus) = given[task], values[at]
         room = min(spare(claim), len(logs) - has)
         if room <= 0:
-            return
+            return None
         now = logs[has - 1] + (bonus if has == present else 0.0)
         best, step = 0.0, 0
         for k in look_ahead:
@@ -107,13 +106,15 @@ def grow(
         back = present - has
         if 0 < back <= room and (gain := (logs[present - 1] + bonus - now) / back) > best:
             best, step = gain, back
-        if step:
-            heapq.heappush(heap, (-best * weights[task], at, step))
+        return (-best * weights[task], at, step) if step else None
 
-    for at, claim in enumerate(served):
-        if claim.movable:
-            offer(at)
+    heap = [best for at, claim in enumerate(served) if claim.movable and (best := offer(at)) is not None]
+    heapq.heapify(heap)
     while heap:
-        _, at, step = heapq.heappop(heap)
+        _, at, step = heap[0]
         budget.give(served[at], step)
-        offer(at)  # another, or a smaller step if room has become scarce meanwhile
+        following = offer(at)  # another, or a smaller step if room has become scarce meanwhile
+        if following is None:
+            heapq.heappop(heap)
+        else:
+            heapq.heapreplace(heap, following)

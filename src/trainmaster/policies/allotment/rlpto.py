@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainmaster.domain.ids import TaskId
+from trainmaster.domain.units import Resources
 from trainmaster.policies.allotment.budget import Budget
 from trainmaster.policies.base import AllotmentView, Claim
 from trainmaster.policies.convergence import check_beta, tends_to_converge
@@ -66,7 +67,6 @@ class Rlpto:
     def cycle(self, view: AllotmentView, act: Act) -> Mapping[TaskId, int]:
         """One scheduling cycle with the agent `act`, which is given the state (tasks, 7) and a mask of length
         2 · tasks + 1 in the order nothing, +1 for each task, −1 for each task, and answers with an index."""
-        import numpy as np
 
         budget = Budget(view)
         running = [claim for claim in view.claims if claim.workers]
@@ -85,16 +85,16 @@ class Rlpto:
                 budget.give(claim, claim.least - claim.workers)
         self._start(view, budget, still)
         performed = [claim for claim in view.claims if budget.given[claim.task.id]]
+        shown = _Shown(performed, budget, view, still, tends)
         while performed:
-            mask = _mask(performed, budget, still, tends)
+            mask = shown.mask()
             if not mask[1 : len(performed) + 1].any():
                 break  # no room is free, or nobody may take it
-            action = act(state_of(performed, budget, view), np.array(mask))
+            action = act(shown.state(), mask)
             if action == 0:
                 break
             more, at = divmod(action - 1, len(performed))
-            budget.give(performed[at], 1 if more == 0 else -1)
-            still.add(performed[at].task.id)
+            shown.change(at, 1 if more == 0 else -1)
         return budget.given
 
     def converges(self, claim: Claim) -> bool:
@@ -131,43 +131,72 @@ def logits(network: TaskNetwork, state: np.ndarray) -> np.ndarray:
     return np.concatenate([nothing, each[:, 0], each[:, 1]])
 
 
-def _mask(performed: list[Claim], budget: Budget, still: set[TaskId], tends: set[TaskId]) -> np.ndarray:
-    import numpy as np
+class _Shown:
+    """What the agent is shown, kept up to date from one action to the next: of the tasks only one changes.
 
-    free = [claim.movable and claim.task.id not in still for claim in performed]
-    more = [
-        f and c.task.id not in tends and budget.spare(c) > 0 for f, c in zip(free, performed, strict=True)
-    ]
-    less = [f and budget.given[c.task.id] > c.least for f, c in zip(free, performed, strict=True)]
-    return np.array([True, *more, *less])
-
-
-def state_of(performed: list[Claim], budget: Budget, view: AllotmentView) -> np.ndarray:
-    """The paper's state, one row per task, each number brought to about 0..1:
-
-    m: 1, the task is performed; e: epochs (or steps) completed, log(1 + e)/5; l: the latest loss and n: the
-    largest so far, log(1 + ·); a: accuracy; c: time it has used nodes, log(1 + minutes)/5; w: its share of
-    all nodes.
+    The paper's state has one row per task, each number brought to about 0..1: m: 1, the task is performed;
+    e: epochs (or steps) completed, log(1 + e)/5; l: the latest loss and n: the largest so far, log(1 + ·); a:
+    accuracy; c: time it has used nodes, log(1 + minutes)/5; w: its share of all nodes.
     """
-    import numpy as np
 
-    size = max(_size(performed, budget), 1)
-    rows = []
-    for claim in performed:
-        points = claim.learned.points
-        last = points[-1] if points else None
-        losses = [p.loss for p in points if p.loss is not None and p.loss > 0]
-        done = (last.epoch if last.epoch is not None else last.step) if last is not None else 0.0
-        accuracy = next((p.accuracy for p in reversed(points) if p.accuracy is not None), 0.0)
-        rows.append(
-            (
-                1.0,
-                math.log1p(max(done, 0.0)) / 5,
-                math.log1p(losses[-1]) if losses else 1.0,
-                math.log1p(max(losses)) if losses else 1.0,
-                accuracy,
-                math.log1p(claim.task.running_s(view.now) / 60) / 5,
-                budget.given[claim.task.id] / size,
-            )
-        )
-    return np.array(rows)
+    def __init__(
+        self,
+        performed: list[Claim],
+        budget: Budget,
+        view: AllotmentView,
+        still: set[TaskId],
+        tends: set[TaskId],
+    ) -> None:
+        import numpy as np
+
+        self._performed, self._budget = performed, budget
+        self._workers = sum(budget.given.values())
+        self._given = np.array([budget.given[claim.task.id] for claim in performed], dtype=np.int64)
+        self._least = np.array([claim.least for claim in performed])
+        self._most = np.array([claim.most for claim in performed])
+        self._free = np.array([c.movable and c.task.id not in still for c in performed], dtype=bool)
+        self._grows = np.array([claim.task.id not in tends for claim in performed], dtype=bool)
+        self._by_need: dict[Resources, list[int]] = {}
+        for at, claim in enumerate(performed):
+            self._by_need.setdefault(claim.task.spec.resources, []).append(at)
+        self._state = np.array([_row(claim, view.now) for claim in performed])
+
+    def mask(self) -> np.ndarray:
+        """What may be done, in the order of `logits`."""
+        import numpy as np
+
+        room = np.zeros(len(self._performed), dtype=bool)
+        for need, those in self._by_need.items():
+            room[those] = need.fits(self._budget.free)
+        more = self._free & self._grows & room & (self._given < self._most)
+        return np.concatenate([[True], more, self._free & (self._given > self._least)])
+
+    def state(self) -> np.ndarray:
+        """One row per task."""
+        free = max((need.times_fitting(self._budget.free) for need in self._by_need), default=0)
+        self._state[:, -1] = self._given / max(self._workers + free, 1)
+        return self._state.copy()
+
+    def change(self, at: int, count: int) -> None:
+        """Give a task `count` workers more, its one change in this cycle."""
+        self._budget.give(self._performed[at], count)
+        self._given[at] += count
+        self._workers += count
+        self._free[at] = False
+
+
+def _row(claim: Claim, now: float) -> tuple[float, ...]:
+    """Its state but for the share."""
+    points = claim.learned.points
+    last = points[-1] if points else None
+    losses = [p.loss for p in points if p.loss is not None and p.loss > 0]
+    done = (last.epoch if last.epoch is not None else last.step) if last is not None else 0.0
+    return (
+        1.0,
+        math.log1p(max(done, 0.0)) / 5,
+        math.log1p(losses[-1]) if losses else 1.0,
+        math.log1p(max(losses)) if losses else 1.0,
+        next((p.accuracy for p in reversed(points) if p.accuracy is not None), 0.0),
+        math.log1p(claim.task.running_s(now) / 60) / 5,
+        0.0,
+    )
