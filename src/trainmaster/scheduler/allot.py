@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from trainmaster.domain.ids import NodeId, TaskId
+from trainmaster.domain.ids import TaskId
 from trainmaster.domain.learned import NOTHING_LEARNED
 from trainmaster.domain.replacing import replacer
 from trainmaster.domain.task import Assignment, Elasticity, Intent, Task, TaskKind
@@ -93,18 +93,20 @@ def place(
     change: Change, room: Room, task: Task, wanted: int, least: int, guard: Guard | None
 ) -> list[Assignment]:
     """Nodes for as many workers as fit up to `wanted`; none at all if `least` do not fit."""
-    state, placement = change.state, change.state.policies.placement
-    taken: list[Assignment] = []
-    usable, nodes, here = room.planned_node_usable(task), len(room.views), Counter[NodeId]()
-    if not placement.by_node_alone:  # else nobody asks
-        here.update(run.node for run in state.runs.get(task.id, {}).values() if run.live)
-    for _ in range(wanted):
-        context = Context(change.now, change.salt(), nodes, usable, here)
-        chosen = room.best(task, guard, placement, context, wanted)
-        if chosen is None:
-            break
-        taken.append(room.take(task, chosen))
-        if not placement.by_node_alone:
+    state, placement, nodes = change.state, change.state.policies.placement, len(room.views)
+    if placement.by_node_alone and guard is None:
+        taken = room.fill(task, placement, Context(change.now, state.decisions, nodes), wanted)
+        state.decisions += len(taken) + (len(taken) < wanted)  # each is one, and so is finding none
+    else:
+        usable = room.planned_node_usable(task)
+        here = Counter(run.node for run in state.runs.get(task.id, {}).values() if run.live)
+        taken = []
+        for _ in range(wanted):
+            context = Context(change.now, change.salt(), nodes, usable, here)
+            chosen = room.best(task, guard, placement, context)
+            if chosen is None:
+                break
+            taken.append(room.take(task, chosen))
             here[chosen.id] += 1
     if len(taken) >= least:
         return taken

@@ -130,24 +130,34 @@ class Room:
         return self._stock.free
 
     def best(
-        self, task: Task, guard: Guard | None, placement: Placement, context: Context, times: int = 1
+        self, task: Task, guard: Guard | None, placement: Placement, context: Context
     ) -> NodeView | None:
-        """The node for one worker among those with room that `guard` leaves open; None if there is none.
-
-        `times`: about how often the same will be asked in this cycle.
-        """
-        shape = self._fits(task)
-        fitting = shape.fitting if guard is None else guard(task, shape.fitting)
+        """The node for one worker among those with room that `guard` leaves open; None if there is none."""
+        fitting = self.fitting(task)
+        if guard is not None:
+            fitting = guard(task, fitting)
         if not fitting:
             return None
         views = self.views
         if placement.by_node_alone:
             scores = self._stock.scores(placement, lambda view: placement.score(view, task, context))
-            if guard is None:
-                return views[self._stock.first(shape, times >= _OFTEN)]
             return views[min(fitting, key=scores.__getitem__)]
         score, at = min((placement.score(views[at], task, context), at) for at in fitting)
         return None if score[0] == math.inf else views[at]
+
+    def fill(self, task: Task, placement: Placement, context: Context, wanted: int) -> list[Assignment]:
+        """Take nodes for as many workers as fit, up to `wanted`: each the one that `best` would name without
+        a guard, for a placement that looks at nodes alone."""
+        stock, shape = self._stock, self._fits(task)
+        stock.scores(placement, lambda view: placement.score(view, task, context))
+        taken: list[Assignment] = []
+        while shape.fitting and len(taken) < wanted:
+            if taken:
+                self.examined += len(shape.fitting)
+            at = stock.first(shape, wanted >= _OFTEN)
+            taken.append(self.take(task, self.views[at]))
+            stock.took(shape, at)
+        return taken
 
     def planned_node_usable(self, task: Task) -> bool:
         """Whether the node the task is planned for takes work and could hold the task if it were empty."""

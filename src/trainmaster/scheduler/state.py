@@ -267,14 +267,17 @@ class Change:
         """Store a run's new value. One that is over leaves the indexes, which is what frees its resources."""
         state = self.state
         self.out.runs[run.id] = run
-        state.stock.touch(run.node)
         if run.live:
             state.runs.setdefault(run.id.task, {})[run.id.rank] = run
-            state.on_node.setdefault(run.node, {})[run.id] = run
+            here = state.on_node.setdefault(run.node, {})
+            if run.id not in here:
+                state.stock.touch(run.node)
+            here[run.id] = run
             if run.stopping:
                 state.ending[run.id] = run
         else:
             state.ending.pop(run.id, None)
+            state.stock.touch(run.node)
             siblings = state.runs.get(run.id.task)
             if siblings is not None:
                 siblings[run.id.rank] = run

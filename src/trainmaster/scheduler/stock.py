@@ -80,7 +80,9 @@ class Stock:
             at = self.at.get(node_id)
             if at is not None:
                 self.nodes[at] = nodes[node_id]
-                self.put(look(nodes[node_id], at))
+                view = look(nodes[node_id], at)
+                if view != self.views[at]:  # else it is as the cycle before expected
+                    self.put(view)
         self._touched.clear()
         if len(self._changes) > 4 * len(self.views) + 1000 or len(self._shapes) > _SHAPES:
             self._forget()
@@ -211,3 +213,20 @@ class Stock:
             if at in fitting and scores[at] == score:
                 return at
             heapq.heappop(heap)
+
+    def took(self, shape: Shape, at: int) -> None:
+        """Bring a shape that knew of everything else up to date with the latest change: of the node that was
+        `first`."""
+        view = self.views[at]
+        score = self._scores[at] = (*self._score(view), at)
+        self._scored = shape.seen = len(self._changes)
+        need, heap = shape.key.need, shape.heap
+        fits = need.fits(view.free)
+        if shape.counts is not None:
+            count = need.times_fitting(view.free) if fits else 0
+            shape.places += count - shape.counts.get(at, 0)
+            shape.counts[at] = count
+        if not fits:
+            shape.fitting.discard(at)
+        elif heap is not None:
+            heapq.heapreplace(heap, (score, at))
