@@ -54,7 +54,9 @@ class Group:
 
     @property
     def plan(self) -> GroupPlan:
-        return GroupPlan(self.generation, self.members, dict(self.stores).get(self.members[0], ""))
+        leader = self.members[0]  # the most senior, so it is among the first
+        store = next((store for rank, store in self.stores if rank == leader), "")
+        return GroupPlan(self.generation, self.members, store)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

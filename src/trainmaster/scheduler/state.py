@@ -193,6 +193,11 @@ class Change:
         """Store a task's new value, and keep the ready queue in step with it."""
         state = self.state
         self.out.tasks[task.id] = task
+        before = state.active.get(task.id)
+        if before is not None and _trains_on(before, task) and task.id not in state.restarting:
+            state.tasks[task.id] = state.active[task.id] = task
+            self._elastic(task)
+            return task
         if task.state in OCCUPYING and task.intent is Intent.NONE:
             state.active[task.id] = task
             state.ends.put(task)
@@ -391,6 +396,17 @@ def _restore_started(state: State, task: Task) -> None:
     ahead = task.intent is Intent.CANCEL and spec.start_at is not None and task.started_at is None
     if ahead and trigger is not None and (spec.due_ms or 0) >= (trigger.next_ms or inf):
         book.recall(spec.trigger, {task.id} | book.recalled.get(spec.trigger, set()))
+
+
+def _trains_on(before: Task, task: Task) -> bool:
+    """Does an attempt go on, so that of all indexes only those of its workers may change?"""
+    return (
+        task.state in OCCUPYING
+        and task.intent is Intent.NONE
+        and task.spec is before.spec
+        and task.started_at == before.started_at
+        and task.accepted_at == before.accepted_at
+    )
 
 
 def _restarting(task: Task) -> bool:

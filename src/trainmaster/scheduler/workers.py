@@ -132,11 +132,14 @@ def worker_gone(change: Change, task: Task, run: Run) -> bool:
 def regroup(change: Change) -> None:
     """Act on what was heard of workers. Due before an event that is not `OF_WORKERS` is looked at."""
     for task_id, heard in change.heard.items():
-        task = change.state.tasks.get(task_id)
-        if task is not None:
-            task = taken_in(change, task)
-            if task.group is not None and task.intent is Intent.NONE:
-                plan(change, task, heard.step)
+        before = change.state.tasks.get(task_id)
+        if before is None or before.group is None:
+            continue
+        task = moved(before, group=heard.into(before.group))
+        if task.intent is Intent.NONE:
+            plan(change, task, heard.step)
+        if change.state.tasks.get(task_id) is before:  # what was heard led to nothing further
+            change.task(task)
     change.heard = {}
 
 
