@@ -110,7 +110,7 @@ def paused(learned: Learned, seconds: float) -> Learned:
 
 
 def _faster(speeds: tuple[Speed, ...], workers: int, rate: float | None) -> tuple[Speed, ...]:
-    if rate is None or rate <= 0:
+    if rate is None or rate <= 0 or workers < 1:  # 0: who reports has been given up meanwhile
         return speeds
     known = {speed.workers: speed for speed in speeds}
     before = known.get(workers)

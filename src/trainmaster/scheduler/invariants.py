@@ -164,6 +164,7 @@ def _workers(must: Must, task: Task, runs: dict[int, Run]) -> None:
         must(set(group.members) <= set(runs), "members have runs", (task.id, group.members, sorted(runs)))
         staying = [r for r, run in runs.items() if run.live and not run.stopping and r not in group.leaving]
         ended_well = [r for r, run in runs.items() if not run.live and run.exit is not None and run.exit.ok]
-        training = [rank for rank in group.members if runs[rank].live] or not group.members
+        # Once nobody trains any more the attempt is about to end, and is not counted again.
+        training = set(group.members) & set(staying) or not group.members
         counted = not training or len(staying) <= task.workers <= len(staying) + len(ended_well)
         must(counted, "workers are those that stay", (task.id, task.workers, sorted(staying)))

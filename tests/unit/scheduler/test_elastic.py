@@ -17,7 +17,7 @@ from trainmaster.domain.events import (
 )
 from trainmaster.domain.history import RecordKind
 from trainmaster.domain.ids import RunId, TaskId, UserName
-from trainmaster.domain.learned import Phase
+from trainmaster.domain.learned import NOTHING_LEARNED, Phase, Speed, learn
 from trainmaster.domain.lifecycle import TaskState
 from trainmaster.domain.run import Exit, Fault, RunReport, RunState
 from trainmaster.domain.task import Elasticity, Intent, Urgency
@@ -352,3 +352,9 @@ def test_what_was_learnt_is_learnt_again_from_history() -> None:
     assert fresh.learned[task] == world.state.learned[task]
     assert fresh.progress[task] == world.state.progress[task]
     assert [speed.workers for speed in fresh.learned[task].speeds] == [1, 2, 3]
+
+
+def test_a_report_of_nobody_who_is_counted_tells_no_speed() -> None:
+    learned = learn(NOTHING_LEARNED, 1.0, 10.0, 0, {"samples_s": 100.0})
+    assert learned.points and not learned.speeds
+    assert learn(learned, 2.0, 20.0, 2, {"samples_s": 100.0}).speeds == (Speed(2, 100.0, 1),)
