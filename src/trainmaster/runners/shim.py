@@ -26,8 +26,8 @@ from trainmaster.runners.refusal import Refused, candidates, refusal
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 _WAITED = (_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP)
-# What Python or we ourselves changed; a command expects the usual dispositions.
-_USUAL = (*_WAITED, _signal.SIGPIPE, _signal.SIGXFSZ)
+# What Python, we ourselves or a shell that started us in the background changed: a command expects the usual.
+_USUAL = (*_WAITED, _signal.SIGQUIT, _signal.SIGPIPE, _signal.SIGXFSZ)
 _DESCRIPTORS = 256  # a shim opens fewer
 _RUNS = 1000  # one after the other in one shim; a bound on whatever might leak
 _SWEEP_S, _MAX_SWEEP_S = 0.002, 0.25  # between two rounds of killing what is left
