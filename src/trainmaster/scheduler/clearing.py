@@ -31,7 +31,7 @@ def clear(change: Change, room: Room, task: Task, least: int) -> bool:
     state = change.state
     if not state.elastic or task.spec.planned is not None or state.targets.get(task.id, 0) < least:
         return False
-    able = {room.views[at].id for at in sorted(room.able(task))}
+    able = {room.views[at].id for at in room.able(task)}
     freed = _already_yielding(change, able)
     if _would_fit(room, task, least, freed, able):
         return True  # they are on their way out
