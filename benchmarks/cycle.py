@@ -4,8 +4,9 @@ Two situations: the *burst* that fills the empty cluster, and the *steady* state
 the freed room is filled. Reported per step: p50, p99, max in milliseconds of CPU
 (a step does nothing but compute, and shared machines would add their neighbours' time to a wall clock).
 With `--elastic`: that many elastic groups whose speeds are measured, on all nodes, under each allotment
-policy. Counted are the steps in which it decides: a tenth of all report every second, a task ends, another
-comes, workers join. With `--cooldown 0` groups may be resized at every step, as no service does: a storm.
+policy. Counted are the steps in which it decides, or thinks on towards a decision: a tenth of all report
+every second, a task ends, another comes, workers join. With `--cooldown 0` groups may be resized at every
+step, as no service does: a storm.
 Usage: python -m benchmarks.cycle [--queued 100000] [--nodes 1000] [--elastic 100 [--gpus 8] [--cooldown 2]
        [--plays 1] [--profile NAME]]
 """
@@ -129,22 +130,25 @@ class Groups:
     def __init__(self, state: State, seed: int) -> None:
         self.state, self.rng = state, random.Random(seed)
         self.now = 1.0
-        self.asked: list[float] = []  # seconds of the steps in which the policy was asked
+        self.asked: list[float] = []  # seconds of the steps in which the policy was asked or thought on
         self.serial: dict[TaskId, float] = {}
         self.left: list[Event] = []
 
     def step(self, events: list[Event]) -> None:
         events, self.left = self.left + events, []
         self.now += APART_S
-        for _ in range(MOST_STEPS):
+        steps = 0
+        while steps < MOST_STEPS:
             self.now += 0.01
+            thinks = self.state.deliberation is not None
             due = self.state.allot_due or bool(events)
             before = self.state.decisions
             began = time.process_time()
             out = step(self.state, events, self.now)
             seconds = time.process_time() - began
-            if due and self.state.decisions > before:
+            if thinks or (due and self.state.decisions > before):
                 self.asked.append(seconds)
+            steps += not thinks
             events = [event for command in out.commands for event in self.answer(command)]
             if not events and not out.again:
                 return
@@ -214,7 +218,7 @@ def _play(
 
 
 def elastic(options: argparse.Namespace) -> None:
-    """One line for each policy. `pollux` searches for a tenth of a second by design: few decisions do."""
+    """One line for each policy. Of those that think for longer than a step, each part counts."""
     for name in [options.profile] if options.profile else sorted(set(ALLOTMENTS) - {"fixed"}):
         profiler = cProfile.Profile()
         if options.profile:

@@ -63,10 +63,15 @@ class World:
             before = self.firings.get(key)
             undecided = before is None or before.outcome is FiringOutcome.WAITING
             same = before is not None and (before.task, before.run) == (firing.task, firing.run)
-            # What was claimed ahead and taken back for a changed trigger is decided on anew.
+            # What was claimed or skipped ahead, and taken back for a changed trigger, is decided on anew.
+            ahead = (
+                before is not None
+                and before.outcome is FiringOutcome.SKIPPED
+                and before.decided_at * 1000 < before.due_ms
+            )
             task = None if before is None or before.task is None else self._latest(before.task, outcome)
             back = task is not None and task.state is TaskState.CANCELLED and task.first_started_at is None
-            assert undecided or same or back, f"decided on twice: {before}, {firing}"
+            assert undecided or same or ahead or back, f"decided on twice: {before}, {firing}"
             self.firings[key] = firing
         for task in outcome.tasks.values():
             if task.ended:

@@ -64,8 +64,8 @@ class Trigger:
     `deadline_s`: of each task, counted from its due time; `period_ms`: the shortest time between two due
     times, as far as it was looked for. `next_ms` is the due time to be decided on next (None: there is none,
     or it is counted from an end that has not come yet), `last_ms` the latest that was decided on, `missed`
-    how many in a row were missed. `decided`: due times from `next_ms` on that an earlier definition has
-    fired. `seed` salts ids and jitter; another definition has another.
+    how many in a row were missed. `decided`: due times to come, or from `next_ms` on, that an earlier
+    definition has fired. `seed` salts ids and jitter; another definition has another.
     """
 
     id: TriggerId

@@ -6,16 +6,18 @@ All arguments are immutable; a policy keeps nothing between calls. Ties are brok
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 from trainmaster.domain.ids import NodeId, TaskId
 from trainmaster.domain.learned import NOTHING_LEARNED, Learned
 from trainmaster.domain.replacing import quick
 from trainmaster.domain.task import Task, Urgency
 from trainmaster.domain.units import Resources
+
+T = TypeVar("T")
 
 
 @quick
@@ -172,6 +174,26 @@ class Allotment(Protocol):
         given must fit the budget; what the nodes then cannot hold, since room is scattered, is not given.
         """
         ...
+
+
+@runtime_checkable
+class Deliberate(Allotment, Protocol):
+    """An allotment whose answer takes longer than one step may."""
+
+    def deliberate(self, view: AllotmentView) -> Generator[None, None, Mapping[TaskId, int]]:
+        """`allot` in parts of a few milliseconds; what it returns at last is the answer. Parts are counted
+        in work done, not in time, so that they are the same in a replay."""
+        ...
+
+
+def finished(parts: Generator[None, None, T]) -> T:
+    """Its answer, with all parts done at once."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as done:
+            answer: T = done.value
+            return answer
 
 
 class Placement(Protocol):

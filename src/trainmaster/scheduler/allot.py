@@ -7,22 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.learned import NOTHING_LEARNED
-from trainmaster.domain.replacing import replacer
 from trainmaster.domain.task import Assignment, Elasticity, Intent, Task, TaskKind
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.policies.base import AllotmentView, Claim, Context
 from trainmaster.scheduler.attempts import stop_attempt
-from trainmaster.scheduler.elastic import grow, resizable, restart, shrink, shrinkable
+from trainmaster.scheduler.deliberation import Answer, deliberation, still_fitting, yielding
+from trainmaster.scheduler.elastic import grow, resizable, restart, shrink
 from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change
 from trainmaster.scheduler.timers import Timer, TimerKind
 
-as_claim = replacer(Claim)
-renewed = replacer(AllotmentView)
 
-
-def allot(change: Change, room: Room, running: Counter[str]) -> None:
-    """Ask the policy, if anything is elastic and something changed; shrink who should have less.
+def allot(change: Change, room: Room, running: Counter[str]) -> bool:
+    """Ask the policy, if anything is elastic and something changed; shrink who should have less. False while
+    a policy that deliberates is not done: it thinks on in the next step (docs/adr/0015).
 
     What it wants for the others stays in `state.targets`, until it is asked again. A task that is restarting
     for another count is shown with that count and cannot be moved: what was decided stands until it runs, or
@@ -36,27 +34,37 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
     policy = state.policies.allotment
     if not (state.elastic or state.ready.elastic or policy.suspends):
         state.targets.clear()
-        return
-    if not state.allot_due:
-        return
-    state.allot_due = False
-    claims = list(_claims(change, room, running))
-    unassigned = room.free - _promised(change)
-    free = unassigned + _coming_free(change)
-    view = AllotmentView(change.now, claims, free, room.views, change.salt())
-    targets = dict(policy.allot(view))
-    starved = _starved(view, targets)
-    if starved and (yielding := _yielding(change, claims)):
-        view = renewed(view, claims=[yielding.get(claim.task.id, claim) for claim in claims])
-        again = policy.allot(view)
-        if any(again.get(claim.task.id, 0) >= claim.least for claim in starved):
-            claims, targets = list(view.claims), dict(again)
+        state.deliberation = None
+        return True
+    pondered = state.deliberation is not None
+    if state.deliberation is None:
+        if not state.allot_due:
+            return True
+        state.allot_due = False
+        claims = list(_claims(change, room, running))
+        view = _view(change, room, claims, change.salt())
+        state.deliberation = deliberation(policy, view)
+    try:
+        next(state.deliberation)
+        return False
+    except StopIteration as done:
+        answer: Answer = done.value
+        state.deliberation = None
+    news = state.allot_due
+    if pondered:
+        claims = list(_claims(change, room, running))
+    if answer.yielding:
+        claims = yielding(claims)
+    targets = dict(answer.targets)
+    if pondered:
+        targets = still_fitting(_view(change, room, claims), targets)
     for claim in claims:
         target = targets.get(claim.task.id, claim.workers)
         if claim.movable and (target or claim.task.pinned is not None):
             target = max(claim.least, min(target, claim.most))
         targets[claim.task.id] = target
     state.targets = targets
+    unassigned = room.free - _promised(change)
     favoured = _favoured(claims, targets)
     for claim in claims:
         target = targets[claim.task.id]
@@ -71,7 +79,8 @@ def allot(change: Change, room: Room, running: Counter[str]) -> None:
             if more.fits(unassigned):
                 unassigned -= more
                 restart(change, claim.task, target, reason)
-    _look_again(change, claims)
+    _look_again(change, claims, news)
+    return True
 
 
 def wanted_workers(change: Change, room: Room, task: Task) -> int:
@@ -131,6 +140,11 @@ def grow_running(change: Change, room: Room, guard: Guard | None) -> None:
 # --- the view ----------------------------------------------------------------------------------------------
 
 
+def _view(change: Change, room: Room, claims: Sequence[Claim], salt: int = 0) -> AllotmentView:
+    free = room.free - _promised(change) + _coming_free(change)
+    return AllotmentView(change.now, claims, free, room.views, salt)
+
+
 def _claims(change: Change, room: Room, running: Counter[str]) -> Iterator[Claim]:
     state = change.state
     suspends = state.policies.allotment.suspends
@@ -188,29 +202,6 @@ def _cool_at(change: Change, task: Task) -> float:
     if at is None:
         return 0.0
     return at + (limits.restart_cooldown_s if _restarts(task) else limits.resize_cooldown_s)
-
-
-def _starved(view: AllotmentView, targets: Mapping[TaskId, int]) -> list[Claim]:
-    """Those that wait and for whose minimum the policy found no room, as opposed to letting them wait."""
-    waiting = [claim for claim in view.claims if not claim.workers]
-    short = [claim for claim in waiting if targets.get(claim.task.id, 0) < claim.least]
-    if not short:
-        return []
-    left = view.free
-    for claim in view.claims:
-        unused = claim.workers - targets.get(claim.task.id, claim.workers)
-        left += claim.task.spec.resources * unused
-    return [claim for claim in short if not (claim.task.spec.resources * claim.least).fits(left)]
-
-
-def _yielding(change: Change, claims: Sequence[Claim]) -> dict[TaskId, Claim]:
-    """Groups in their cooldown, or with workers on their way in, as claims that may become smaller."""
-    return {
-        claim.task.id: as_claim(claim, movable=True, least=least, most=claim.workers)
-        for claim in claims
-        if claim.workers and not claim.movable and shrinkable(claim.task)
-        if (least := claim.task.pinned or claim.task.spec.min_workers) < claim.workers
-    }
 
 
 def _between_attempts(change: Change) -> list[Task]:
@@ -275,10 +266,11 @@ def _who(change: Change, task: Task) -> str:
     return "by request" if task.pinned is not None else change.state.policies.allotment.name
 
 
-def _look_again(change: Change, claims: list[Claim]) -> None:
-    """When a cooldown ends, and after the period in any case: training has told more by then."""
+def _look_again(change: Change, claims: Sequence[Claim], news: bool) -> None:
+    """At once if there were `news` while the policy was thinking, when a cooldown ends, and after the period
+    in any case: training has told more by then."""
     state, now = change.state, change.now
-    due = [now + state.limits.allotment_period_s]
+    due = [now if news else now + state.limits.allotment_period_s]
     due += [at for claim in claims if claim.workers and (at := _cool_at(change, claim.task)) > now]
     at = min(due)
     if not now < state.allot_at <= at:

@@ -20,15 +20,17 @@ from trainmaster.scheduler.state import Change, moved
 
 
 def cycle(change: Change) -> bool:
-    """Start, resize and stop what should be. True if a limit was reached and another cycle should follow."""
+    """Start, resize and stop what should be. True if another cycle should follow: a limit was reached, or the
+    allotment policy thinks on."""
     state, limits = change.state, change.state.limits
-    if not len(state.ready) and not (state.elastic and state.allot_due):
+    if not len(state.ready) and not (state.elastic and (state.allot_due or state.deliberation)):
+        state.deliberation = None
         return False
     room = Room(state)  # 1. snapshot
     running = state.running_workers() if state.quotas else Counter()
-    allot(
-        change, room, running
-    )  # 2. allot: how many workers each should have; who has too many gives up some
+    # 2. allot: how many workers each should have; who has too many gives up some
+    if not allot(change, room, running):
+        return True
     guard: Guard | None = None
     placed = tried = 0
     passed: set[TaskId] = set()  # not meant to start, which says nothing of others like them

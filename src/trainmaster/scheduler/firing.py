@@ -97,8 +97,9 @@ def _claim(change: Change, trigger: Trigger, most: int) -> int:
             busy = state.triggers.busy(trigger.id)
             following = None if busy else next(due_times(trigger.timing, due, now_ms), None)
         trigger = changed(trigger, last_ms=due, next_ms=following)
-        if trigger.decided:
-            trigger = changed(trigger, decided=tuple(one for one in trigger.decided if one > due))
+        if trigger.decided:  # those to come are kept: another change of the trigger would go back to them
+            over = min(due, now_ms)
+            trigger = changed(trigger, decided=tuple(one for one in trigger.decided if one > over))
         due = following
     change.trigger(trigger)
     state.triggers.remember(trigger, dues)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import TYPE_CHECKING
 
 from trainmaster.domain.cluster import Node, Quota
 from trainmaster.domain.commands import Command
@@ -31,6 +32,9 @@ from trainmaster.scheduler.stock import Stock
 from trainmaster.scheduler.timers import Timer, TimerKind, Timers
 from trainmaster.scheduler.triggers import Triggers
 from trainmaster.scheduler.unfolding import Unfolding
+
+if TYPE_CHECKING:
+    from trainmaster.scheduler.deliberation import Deliberation
 
 _NO_RUNS: dict[RunId, Run] = {}
 
@@ -113,6 +117,7 @@ class State:
     targets: dict[TaskId, int] = field(default_factory=dict)  # what the allotment policy last wanted
     restarting: dict[TaskId, int] = field(default_factory=dict)  # for another count: until it runs with it
     allot_due: bool = True  # something changed that the allotment policy should see
+    deliberation: Deliberation | None = None  # what the allotment policy is thinking, from step to step
     allot_at: float = 0.0  # when it will be asked anyway; 0 for never
     stock: Stock = field(default_factory=Stock)  # what is known of the nodes that take work
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
@@ -173,7 +178,7 @@ class Outcome:
     records: list[Record] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     refused: dict[int, TrainmasterError] = field(default_factory=dict)  # by position in the list of events
-    again: bool = False  # the cycle reached a limit: step again at once
+    again: bool = False  # the cycle is not through: step again at once
     wake_at: float | None = None  # when the next timer is due
 
 

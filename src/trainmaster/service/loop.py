@@ -110,6 +110,8 @@ class Loop:
 
     async def _rest(self, last: Outcome) -> None:
         """Until there is news or a timer is due."""
+        if last.again:
+            await asyncio.sleep(0)  # a step that had nothing to record has let nobody else in
         if last.again or self._inbox:
             return
         timeout = None if last.wake_at is None else max(last.wake_at - self.clock.now(), 0.0)

@@ -284,6 +284,21 @@ def test_a_lane_that_began_before_it_heard_of_the_change_has_fired() -> None:
     assert world.state.triggers.all[ID].decided == ()
 
 
+def test_what_a_lane_whose_clock_is_fast_has_fired_stays_fired_when_the_rule_changes_twice() -> None:
+    world = Fired(trigger(target=FUNCTION))
+    (first,) = [command for command in world.last.commands if isinstance(command, Launch)]
+    world.do(TriggerChanged(trigger(Interval(5000), target=FUNCTION), ME), after=9.9)
+    world.end(first.run.id.task, after=0.01)
+    assert world.state.triggers.all[ID].decided == (T0 + 10_000,)
+    (second,) = [command for command in world.last.commands if isinstance(command, Launch)]
+    world.do(TriggerChanged(trigger(Interval(10_000), target=FUNCTION), ME), after=0.01)
+    world.report(second.run.id, RunState.EXITED, Exit(None, Fault.NEVER_STARTED))
+    world.do(after=1)
+    assert world.rows[T0 + 10_000].task == first.run.id.task
+    assert world.told() == ["10 fired", "15 skipped", "20 fired"]
+    assert world.state.triggers.all[ID].decided == ()
+
+
 def test_deleted_ones_leave_what_they_started() -> None:
     world = Fired(trigger(overlap=Overlap.QUEUE_ALL))
     world.do(after=10)

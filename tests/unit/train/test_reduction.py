@@ -40,8 +40,9 @@ def gradient(model: nn.Module) -> torch.Tensor:
 def test_shares_of_190_44_and_22_samples_have_the_gradient_of_all_256() -> None:
     draw = torch.Generator().manual_seed(5)
     x, y = torch.randn(256, 784, generator=draw), torch.randint(0, 10, (256,), generator=draw)
-    whole = network().double()  # in float32 it would be as far off itself
+    whole, rounded = network().double(), network()
     F.cross_entropy(whole(x.double()), y).backward()
+    F.cross_entropy(rounded(x), y).backward()
     parts = [190, 44, 22]
     models = [network() for _ in parts]
     for model, inputs, labels in zip(models, x.split(parts), y.split(parts), strict=True):
@@ -55,5 +56,10 @@ def test_shares_of_190_44_and_22_samples_have_the_gradient_of_all_256() -> None:
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(reduce, range(3)))
     expected = gradient(whole)
-    for model in models:
-        assert float((gradient(model).double() - expected).norm() / expected.norm()) <= 2e-7
+
+    def off(model: nn.Module) -> float:
+        return float((gradient(model).double() - expected).norm() / expected.norm())
+
+    # Or no further than all 256 at once in float32: some processors round more than others.
+    limit = max(2e-7, off(rounded))
+    assert all(off(model) <= limit for model in models)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trainmaster.domain.ids import TaskId
 from trainmaster.domain.units import Resources
 from trainmaster.policies.allotment.budget import Budget
-from trainmaster.policies.base import AllotmentView, Claim
+from trainmaster.policies.base import AllotmentView, Claim, finished
 from trainmaster.policies.convergence import check_beta, tends_to_converge
 from trainmaster.policies.learned import TaskNetwork, shipped
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FEATURES = ("m", "e", "l", "n", "a", "c", "w")
 OUTPUTS = 2  # logits of one worker more and one less
+_PART = 2_000  # tasks that the agent rates in one part of its thinking: 4 ms, on a slow machine
 Act = Callable[["np.ndarray", "np.ndarray"], int]
 
 
@@ -61,13 +62,18 @@ class Rlpto:
         return self.lead * self.beta
 
     def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
+        return finished(self.deliberate(view))
+
+    def deliberate(self, view: AllotmentView) -> Generator[None, None, Mapping[TaskId, int]]:
         network = self.network or shipped(self.name, FEATURES, OUTPUTS)
-        return self.cycle(view, lambda state, mask: greedy(network, state, mask))
+        return self._cycle(view, lambda state, mask: greedy(network, state, mask))
 
     def cycle(self, view: AllotmentView, act: Act) -> Mapping[TaskId, int]:
         """One scheduling cycle with the agent `act`, which is given the state (tasks, 7) and a mask of length
         2 · tasks + 1 in the order nothing, +1 for each task, −1 for each task, and answers with an index."""
+        return finished(self._cycle(view, act))
 
+    def _cycle(self, view: AllotmentView, act: Act) -> Generator[None, None, Mapping[TaskId, int]]:
         budget = Budget(view)
         running = [claim for claim in view.claims if claim.workers]
         still: set[TaskId] = {claim.task.id for claim in running if not claim.movable}
@@ -86,7 +92,12 @@ class Rlpto:
         self._start(view, budget, still)
         performed = [claim for claim in view.claims if budget.given[claim.task.id]]
         shown = _Shown(performed, budget, view, still, tends)
+        rated = 0
         while performed:
+            if rated >= _PART:
+                yield
+                rated = 0
+            rated += len(performed)
             mask = shown.mask()
             if not mask[1 : len(performed) + 1].any():
                 break  # no room is free, or nobody may take it
