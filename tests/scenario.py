@@ -33,9 +33,11 @@ def spec(name: str = "job", cpus: float = 1, **fields: Any) -> TaskSpec:
 class World:
     """Drives `step` and keeps what the nodes hold. Nothing happens by itself: tests say what happens."""
 
-    def __init__(self, nodes: dict[str, float | Resources] | None = None, **profile: str) -> None:
+    def __init__(
+        self, nodes: dict[str, float | Resources] | None = None, limits: Limits | None = None, **profile: str
+    ) -> None:
         self.now = 1000.0
-        self.state = State(limits=Limits())
+        self.state = State(limits=limits or Limits())
         if profile:
             base = {"ordering": "fcfs", "allotment": "fixed", "placement": "binpack", "preemption": "none"}
             self.state.policies = build(Profile("test", **{**base, **profile}))

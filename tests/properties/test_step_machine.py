@@ -54,6 +54,7 @@ from trainmaster.domain.workflow_run import PlannedPart
 from trainmaster.policies import registry
 from trainmaster.scheduler.drains import needed, standing
 from trainmaster.scheduler.explain import explain
+from trainmaster.scheduler.state import Limits
 from trainmaster.scheduler.unfolding import Hold
 
 ME = UserName("me")
@@ -81,9 +82,10 @@ class Machine(RuleBasedStateMachine):
         allotment=st.sampled_from(sorted(registry.ALLOTMENTS)),
         placement=st.sampled_from(sorted(registry.PLACEMENTS)),
         preemption=st.sampled_from(sorted(registry.PREEMPTIONS)),
+        limits=st.sampled_from([Limits(), Limits(resizes=1, messages=1)]),
     )
-    def begin(self, **profile: str) -> None:
-        self.world = World(dict.fromkeys(NODES, CAPACITY), **profile)
+    def begin(self, limits: Limits, **profile: str) -> None:
+        self.world = World(dict.fromkeys(NODES, CAPACITY), limits, **profile)
         self.submitted: list[TaskId] = []
         self.numbers = self.manual = 0
 

@@ -19,8 +19,8 @@ from trainmaster.scheduler.timers import Timer, TimerKind
 
 
 def allot(change: Change, room: Room, running: Counter[str]) -> bool:
-    """Ask the policy, if anything is elastic and something changed; shrink who should have less. False while
-    a policy that deliberates is not done: it thinks on in the next step (docs/adr/0015).
+    """Ask the policy, if anything is elastic and something changed; shrink who should have less. False if
+    that goes on in the next cycle (docs/adr/0015): the policy thinks on, or there are too many to shrink.
 
     What it wants for the others stays in `state.targets`, until it is asked again. A task that is restarting
     for another count is shown with that count and cannot be moved: what was decided stands until it runs, or
@@ -34,8 +34,11 @@ def allot(change: Change, room: Room, running: Counter[str]) -> bool:
     policy = state.policies.allotment
     if not (state.elastic or state.ready.elastic or policy.suspends):
         state.targets.clear()
-        state.deliberation = None
+        state.deliberation, state.carrying = None, False
         return True
+    if state.carrying:
+        claims = list(_claims(change, room, running))
+        return _carry_out(change, room, yielding(claims) if state.yielding else claims, False)
     pondered = state.deliberation is not None
     if state.deliberation is None:
         if not state.allot_due:
@@ -63,24 +66,8 @@ def allot(change: Change, room: Room, running: Counter[str]) -> bool:
         if claim.movable and (target or claim.task.pinned is not None):
             target = max(claim.least, min(target, claim.most))
         targets[claim.task.id] = target
-    state.targets = targets
-    unassigned = room.free - _promised(change)
-    favoured = _favoured(claims, targets)
-    for claim in claims:
-        target = targets[claim.task.id]
-        if not claim.workers or not claim.movable or target == claim.workers:
-            continue
-        reason = _why(_who(change, claim.task), claim.workers, target, favoured)
-        if target < claim.workers:
-            _take(change, claim, target, reason)
-        elif _restarts(claim.task):
-            # It trains on with what it has until the others have given up their room.
-            more = claim.task.spec.resources * (target - claim.workers)
-            if more.fits(unassigned):
-                unassigned -= more
-                restart(change, claim.task, target, reason)
-    _look_again(change, claims, news)
-    return True
+    state.targets, state.yielding = targets, answer.yielding
+    return _carry_out(change, room, claims, news)
 
 
 def wanted_workers(change: Change, room: Room, task: Task) -> int:
@@ -124,17 +111,24 @@ def place(
     return []
 
 
-def grow_running(change: Change, room: Room, guard: Guard | None) -> None:
-    """Give running groups what the policy wants for them, as far as nobody who waits needs the room."""
+def grow_running(change: Change, room: Room, guard: Guard | None) -> bool:
+    """Give running groups what the policy wants for them, as far as nobody who waits needs the room. False if
+    that goes on in the next cycle."""
     state = change.state
+    grown = 0
     for task in sorted(state.elastic.values(), key=_by_start):
         target = state.targets.get(task.id, 0)
         if target <= task.workers or _restarts(task) or not _movable(change, task):
             continue
+        if grown == state.limits.resizes:
+            state.carrying = True
+            return False
         assignments = place(change, room, task, target - task.workers, 1, guard)
         if assignments:
+            grown += 1
             now = task.workers + len(assignments)
             grow(change, task, assignments, f"{_who(change, task)}: {task.workers} → {now} workers")
+    return True
 
 
 # --- the view ----------------------------------------------------------------------------------------------
@@ -232,6 +226,38 @@ def _coming_free(change: Change) -> Resources:
 
 
 # --- carrying out ------------------------------------------------------------------------------------------
+
+
+def _carry_out(change: Change, room: Room, claims: Sequence[Claim], news: bool) -> bool:
+    """Shrink who should have less, and restart who restarts to have more. False if some are left. `news`:
+    something has happened since the policy was shown the claims."""
+    state = change.state
+    state.carrying = False
+    targets = state.targets
+    unassigned = room.free - _promised(change)
+    favoured = _favoured(claims, targets)
+    resized = 0
+    for claim in claims:
+        target = targets.get(claim.task.id, claim.workers)
+        if not claim.workers or not claim.movable or target == claim.workers:
+            continue
+        if target > claim.workers:
+            # It trains on with what it has until the others have given up their room.
+            more = claim.task.spec.resources * (target - claim.workers)
+            if not _restarts(claim.task) or not more.fits(unassigned):
+                continue
+            unassigned -= more
+        if resized == state.limits.resizes:
+            state.carrying = True
+            break
+        resized += 1
+        reason = _why(_who(change, claim.task), claim.workers, target, favoured)
+        if target < claim.workers:
+            _take(change, claim, target, reason)
+        else:
+            restart(change, claim.task, target, reason)
+    _look_again(change, claims, news)
+    return not state.carrying
 
 
 def _take(change: Change, claim: Claim, target: int, reason: str) -> None:

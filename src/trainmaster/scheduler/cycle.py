@@ -22,9 +22,22 @@ from trainmaster.scheduler.state import Change, moved
 def cycle(change: Change) -> bool:
     """Start, resize and stop what should be. True if another cycle should follow: a limit was reached, or the
     allotment policy thinks on."""
+    state = change.state
+    carried = state.carrying
+    news = carried and state.allot_due
+    again = _cycle(change)
+    if state.carrying:
+        state.allot_due = news  # what is being carried out calls for no other decision before all is done
+        return True
+    state.allot_due |= carried
+    return again or news
+
+
+def _cycle(change: Change) -> bool:
     state, limits = change.state, change.state.limits
-    if not len(state.ready) and not (state.elastic and (state.allot_due or state.deliberation)):
-        state.deliberation = None
+    to_allot = state.allot_due or state.carrying or state.deliberation is not None
+    if not len(state.ready) and not (state.elastic and to_allot):
+        state.deliberation, state.carrying = None, False
         return False
     room = Room(state)  # 1. snapshot
     running = state.running_workers() if state.quotas else Counter()
@@ -58,8 +71,8 @@ def cycle(change: Change) -> bool:
             tried += 1
         if placed >= limits.placements or tried >= limits.attempts or room.examined >= limits.examinations:
             return placed > 0
-    grow_running(change, room, guard)  # 8. what is left goes to those that run and should have more
-    return False
+    # 8. what is left goes to those that run and should have more
+    return not grow_running(change, room, guard)
 
 
 def _admitted(change: Change, task: Task, running: Counter[str]) -> bool:

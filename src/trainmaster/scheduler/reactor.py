@@ -159,7 +159,7 @@ def on_profile(change: Change, event: ProfileSwitched) -> None:
     state = change.state
     before = state.policies.profile.name
     state.policies = named(event.name, state.profiles, state.networks)
-    state.deliberation = None
+    state.deliberation, state.carrying = None, False
     state.ready.rekey(state.tasks.__getitem__, state.policies.ordering.key)
     state.unsettled = state.allot_due = True
     change.out.settings["profile"] = event.name

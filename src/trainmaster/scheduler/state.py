@@ -46,6 +46,8 @@ class Limits:
     placements: int = 512  # tasks started in one cycle; the rest follow in the next
     attempts: int = 512  # lots tried in one cycle that found no room
     examinations: int = 40_000  # nodes looked at in one cycle
+    resizes: int = 32  # groups made larger in one cycle, and tasks made smaller
+    messages: int = 256  # events taken in by one step that decides as well
     priority_period_s: float = 1.0  # RLPTO's priority update period
     port_base: int = 20_000  # first of the ports that workers of one task meet on
     port_count: int = 12_000
@@ -118,6 +120,8 @@ class State:
     restarting: dict[TaskId, int] = field(default_factory=dict)  # for another count: until it runs with it
     allot_due: bool = True  # something changed that the allotment policy should see
     deliberation: Deliberation | None = None  # what the allotment policy is thinking, from step to step
+    carrying: bool = False  # resizes that were decided upon are left for the next cycle
+    yielding: bool = False  # among them may be groups in their cooldown
     allot_at: float = 0.0  # when it will be asked anyway; 0 for never
     stock: Stock = field(default_factory=Stock)  # what is known of the nodes that take work
     able: dict[object, frozenset[int]] = field(default_factory=dict)  # nodes a shape of need could ever use
@@ -129,6 +133,7 @@ class State:
     parts_ended: list[Task] = field(default_factory=list)  # of workflow runs, in this step
     runs_due: dict[WorkflowRunId, None] = field(default_factory=dict)  # to go on with in this step, in order
     unsettled: bool = True  # something changed that a cycle could act upon
+    postponed: bool = False  # the step before had so much to take in that it did not decide
     decisions: int = 0  # numbers decisions, to salt chance
 
     def used(self, node: NodeId) -> Resources:

@@ -19,7 +19,8 @@ def step(state: State, events: Sequence[Event], now: float) -> Outcome:
     to do.
 
     Deterministic: the same state, events and time give the same outcome. A request that must be refused
-    leaves its error in `refused` under its position; the other events are not affected.
+    leaves its error in `refused` under its position; the other events are not affected. After very many
+    events the next step decides, with whatever it is given itself.
     """
     out = Outcome()
     change = Change(state, out, now)
@@ -37,7 +38,10 @@ def step(state: State, events: Sequence[Event], now: float) -> Outcome:
     while state.parts_ended or state.runs_due:
         advance(change, on_submitted)  # what follows in their workflows is submitted
         release(change)  # firings that waited for a run
-    if state.unsettled:
+    state.postponed = state.unsettled and len(events) > state.limits.messages and not state.postponed
+    if state.postponed:
+        out.again = True
+    elif state.unsettled:
         state.unsettled = False
         out.again = cycle(change)
         state.unsettled = out.again
