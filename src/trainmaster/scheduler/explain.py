@@ -97,6 +97,14 @@ def _waiting(state: State, task: Task, now: float) -> Explanation:
     elif task.not_before > now:
         blocking = "back-off"
         facts.append(Fact("back-off", f"{task.reason}; {format_duration(task.not_before - now)} to go"))
+    allotment = state.policies.allotment
+    if blocking == "order" and (spec.elastic or allotment.suspends) and spec.kind is not TaskKind.FUNCTION:
+        if state.deliberation is not None:
+            blocking = "allotment"
+            facts.append(Fact("allotment", f"{allotment.name} is making up its mind"))
+        elif task.pinned is None and state.targets.get(task.id) == 0:
+            blocking = "allotment"
+            facts.append(Fact("allotment", f"{allotment.name} gave it no workers when it last decided"))
     count, ahead = state.ready.ahead_of(task.id, _SHOWN)
     if count:
         names = ", ".join(f"{other} ({_standing(state.tasks[other])})" for other in ahead)
@@ -132,6 +140,7 @@ _WHY = {
     "order": "others come first",
     "no node": "no node can hold it",
     "resources": "the nodes it fits on are full",
+    "allotment": "the allotment policy lets it wait",
     "quota": "its owner's quota is used up",
     "back-off": "it waits before the next attempt",
     "start time": "its time to start has not come",

@@ -20,6 +20,7 @@ from trainmaster.policies.allotment.pollux import Pollux
 from trainmaster.policies.base import AllotmentView, Claim, Deliberate
 from trainmaster.policies.registry import ALLOTMENTS, PROFILES
 from trainmaster.scheduler.deliberation import still_fitting
+from trainmaster.scheduler.explain import explain
 from trainmaster.simulator.rounds import check
 
 ME = UserName("me")
@@ -42,6 +43,15 @@ class Slowly:
         for _ in range(PARTS):
             yield
         return self.allot(view)
+
+
+class Nothing:
+    """Lets all wait."""
+
+    name, suspends = "nothing", False
+
+    def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
+        return {claim.task.id: 0 for claim in view.claims if not claim.workers}
 
 
 class Thinking(World):
@@ -84,6 +94,20 @@ def test_it_thinks_a_part_in_each_step_and_nothing_starts_before_it_has_decided(
     world.do()
     assert world.task(task).workers == 4 and not world.last.again
     assert world.policy.begun == [1000.0]
+
+
+def test_who_waits_for_its_thoughts_or_by_its_decision_is_told_so() -> None:
+    world = Thinking({"n1": 4})
+    (task,) = world.submit(spec(max_workers=4))
+    told = explain(world.state, world.task(task), world.now)
+    assert told.blocking == "allotment" and "slowly is making up its mind" in [f.text for f in told.facts]
+    world = World({"n1": 4})
+    world.state.policies = replace(world.state.policies, allotment=Nothing())
+    (task,) = world.submit(spec(max_workers=4))
+    told = explain(world.state, world.task(task), world.now)
+    assert told.headline == "QUEUED for 0.0 s (position 1): the allotment policy lets it wait."
+    assert "nothing gave it no workers when it last decided" in [fact.text for fact in told.facts]
+    assert "next" not in [fact.topic for fact in told.facts]
 
 
 def test_what_it_decides_is_the_same_as_without_thinking() -> None:
