@@ -250,28 +250,32 @@ def _carry_out(change: Change, room: Room, claims: Sequence[Claim], news: bool) 
         if resized == state.limits.resizes:
             state.carrying = True
             break
-        resized += 1
         reason = _why(_who(change, claim.task), claim.workers, target, favoured)
         if target < claim.workers:
-            _take(change, claim, target, reason)
+            resized += _take(change, claim, target, reason)
         else:
             restart(change, claim.task, target, reason)
+            resized += 1
     _look_again(change, claims, news)
     return not state.carrying
 
 
-def _take(change: Change, claim: Claim, target: int, reason: str) -> None:
+def _take(change: Change, claim: Claim, target: int, reason: str) -> bool:
+    """False if it cannot be."""
     task = claim.task
     if target <= 0:
-        if change.state.policies.allotment.suspends and task.spec.preemptible:
-            stop_attempt(change, task, Intent.INTERRUPT, reason)
-        return
-    if target < claim.least:
-        return
-    if _restarts(task):
+        if not (change.state.policies.allotment.suspends and task.spec.preemptible):
+            return False
+        stop_attempt(change, task, Intent.INTERRUPT, reason)
+    elif target < claim.least:
+        return False
+    elif _restarts(task):
         restart(change, task, target, reason)
     elif task.group is not None:
         shrink(change, task, claim.workers - target, reason)
+    else:
+        return False
+    return True
 
 
 def _favoured(claims: Sequence[Claim], targets: Mapping[TaskId, int]) -> str:

@@ -33,6 +33,15 @@ class Counted:
         return Fair().allot(view)
 
 
+class Absurd:
+    """Would stop what it may not."""
+
+    name, suspends = "absurd", False
+
+    def allot(self, view: AllotmentView) -> Mapping[TaskId, int]:
+        return {claim.task.id: 0 for claim in view.claims}
+
+
 class Small(World):
     """Six cores, one resize a cycle; `asked`: when the policy was."""
 
@@ -130,6 +139,14 @@ def test_what_happens_in_between_is_decided_upon_right_afterwards() -> None:
     world.settle()
     assert len(world.asked) == 2 and not world.last.again
     assert world.workers(groups) == [1, 1, 1]
+
+
+def test_what_cannot_be_carried_out_is_not_tried_for_ever() -> None:
+    world = Small()
+    groups = grown(world)
+    world.state.policies = replace(world.state.policies, allotment=Absurd())
+    world.submit(spec())
+    assert not world.last.again and world.workers(groups) == [2, 2, 2]
 
 
 def test_another_profile_forgets_what_is_left() -> None:
