@@ -11,7 +11,7 @@ from tests.integration.test_elastic import ends_well, seen, start, task
 from tests.live import Live, live, wait_until
 from trainmaster.policies.registry import ALLOTMENTS
 
-EPOCHS = 6
+EPOCHS = 3
 pytestmark = pytest.mark.timeout(400)
 
 
