@@ -8,6 +8,7 @@ which this process loads it. Nothing depends on that: whatever the cache does no
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -33,11 +34,13 @@ class CompileBeside:
     """Within it, the first kernel that must really be compiled starts the second process; leaving ends that.
 
     At most once in the life of a process, and only with a second core and an interpreter that can be started.
+    ``single``: the plan's port model.
     """
 
     _begun = False
 
-    def __init__(self) -> None:
+    def __init__(self, single: bool = False) -> None:
+        self.single = single
         self.child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> CompileBeside:
@@ -49,18 +52,30 @@ class CompileBeside:
         compiling.at_first = None
         self._end()
 
-    def join(self, single: bool) -> None:
-        """Wait for the share, if a second process works on it; call it before TDPATD.
+    def join(self) -> None:
+        """Wait for what the second process is at, if there is one; call it before TDPATD.
 
-        Meanwhile compiles here what TDPATD needs beyond the share. ``single``: the plan's port model.
+        Its share done it goes on with the rest that TDPATD needs. Where it is not so far yet, the rest is
+        compiled here meanwhile.
         """
         compiling.at_first = None
-        if self.child is not None and self.child.poll() is None:
-            rest(single)
+        if self.child is None:
+            return
+        if self._share_done(0.0):
             try:
                 self.child.wait(LONGEST_WAIT_S)
             except subprocess.TimeoutExpired:
                 self._end()
+        else:
+            rest(self.single)
+            self._share_done(LONGEST_WAIT_S)
+            self.child.kill()
+
+    def _share_done(self, wait_s: float) -> bool:
+        """Whether it says so, or is gone."""
+        assert self.child is not None and self.child.stdout is not None
+        ready, _, _ = select.select([self.child.stdout], [], [], wait_s)
+        return bool(ready)
 
     def _begin(self) -> None:
         CompileBeside._begun = True
@@ -72,11 +87,11 @@ class CompileBeside:
             environment["NUMBA_CACHE_DIR"] = config.CACHE_DIR
         try:
             self.child = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__],
+                [sys.executable, "-P", "-m", __name__, str(int(self.single))],
                 env=environment,
                 # Never written to. It closes when this process ends, however it ends; the child sees that.
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # one byte when its share is done
                 stderr=subprocess.DEVNULL,
             )
         except OSError:
@@ -87,8 +102,9 @@ class CompileBeside:
         if self.child is not None:
             self.child.kill()
             self.child.wait()
-            if self.child.stdin is not None:
-                self.child.stdin.close()
+            for pipe in (self.child.stdin, self.child.stdout):
+                if pipe is not None:
+                    pipe.close()
             self.child = None
 
 
@@ -136,3 +152,5 @@ def _exit_with_parent() -> None:
 if __name__ == "__main__":
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     share()
+    os.write(1, b".")
+    rest(sys.argv[1] == "1")

@@ -80,7 +80,7 @@ with CompileBeside() as beside:
     print(compile_one())
     os.kill(beside.child.pid, signal.SIGKILL)
     beside.child.wait()
-    beside.join(False)
+    beside.join()
     assert beside.child.returncode == -signal.SIGKILL
     print(compile_one())
 """
@@ -116,7 +116,7 @@ def test_one_core_or_no_python_to_start_leaves_all_to_the_first_process(tmp_path
 {without}
 with CompileBeside() as beside:
     print(compile_one(), beside.child)
-    beside.join(False)
+    beside.join()
 """
     assert python(script, tmp_path) == "[0] None"
 
