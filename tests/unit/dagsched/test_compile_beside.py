@@ -87,6 +87,33 @@ with CompileBeside() as beside:
     assert python(script, tmp_path) == "[0]\n[0]"
 
 
+@pytest.mark.parametrize(
+    ("child", "expected"),
+    [
+        ("os.write(1, b'.'); time.sleep(0.3)", "0, waited for"),
+        ("time.sleep(0.3); os.write(1, b'.'); time.sleep(60)", "-9, rest"),
+        ("sys.exit(3)", "3, waited for"),
+    ],
+)
+def test_the_rest_is_compiled_by_whoever_is_free(tmp_path: Path, child: str, expected: str) -> None:
+    """The rest is the first process's only while the second is still at its share."""
+    script = f"""
+import subprocess, sys, time
+from trainmaster.dagsched import compile_beside
+compiled = []
+compile_beside.rest = compiled.append
+with CompileBeside(single=True) as beside:
+    command = "import os, sys, time; " + {child!r}
+    beside.child = child = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE)
+    if "{expected}".endswith("waited for"):
+        beside._share_done(60)
+    beside.join()
+    assert compiled in ([], [True])
+    print(f"{{child.wait()}}, {{'rest' if compiled else 'waited for'}}")
+"""
+    assert python(script, tmp_path) == expected
+
+
 @pytest.mark.parametrize("last", [signal.SIGKILL, signal.SIGINT])
 def test_it_ends_with_the_process_that_started_it(tmp_path: Path, last: signal.Signals) -> None:
     script = f"""
