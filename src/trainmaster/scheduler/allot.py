@@ -11,7 +11,7 @@ from trainmaster.domain.task import Assignment, Elasticity, Intent, Task, TaskKi
 from trainmaster.domain.units import NOTHING, Resources
 from trainmaster.policies.base import AllotmentView, Claim, Context
 from trainmaster.scheduler.attempts import stop_attempt
-from trainmaster.scheduler.deliberation import Answer, deliberation, still_fitting, yielding
+from trainmaster.scheduler.deliberation import Answer, deliberation, still_fitting, within_bounds, yielding
 from trainmaster.scheduler.elastic import grow, resizable, restart, shrink
 from trainmaster.scheduler.room import Guard, Room
 from trainmaster.scheduler.state import Change
@@ -58,14 +58,9 @@ def allot(change: Change, room: Room, running: Counter[str]) -> bool:
         claims = list(_claims(change, room, running))
     if answer.yielding:
         claims = yielding(claims)
-    targets = dict(answer.targets)
+    targets = {claim.task.id: within_bounds(claim, answer.targets) for claim in claims}
     if pondered:
         targets = still_fitting(_view(change, room, claims), targets)
-    for claim in claims:
-        target = targets.get(claim.task.id, claim.workers)
-        if claim.movable and (target or claim.task.pinned is not None):
-            target = max(claim.least, min(target, claim.most))
-        targets[claim.task.id] = target
     state.targets, state.yielding = targets, answer.yielding
     return _carry_out(change, room, claims, news)
 

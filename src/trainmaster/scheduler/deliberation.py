@@ -54,25 +54,28 @@ def yielding(claims: Sequence[Claim]) -> list[Claim]:
     ]
 
 
+def within_bounds(claim: Claim, targets: Mapping[TaskId, int]) -> int:
+    """The claim's target, what it has if it has none. 0 lets it wait, unless its count was asked for."""
+    target = targets.get(claim.task.id, claim.workers)
+    if claim.movable and (target or claim.task.pinned is not None):
+        target = max(claim.least, min(target, claim.most))
+    return target
+
+
 def still_fitting(view: AllotmentView, targets: Mapping[TaskId, int]) -> dict[TaskId, int]:
-    """What of the targets, decided upon in an earlier view, can be given in this one: those that run keep
-    what they were left with, then all get what they were to have beyond that, in the order of the claims."""
+    """What can be given in this view of targets that were decided upon in an earlier one, each within its
+    claim's bounds: those that run keep what they were left with, then all get what they were to have beyond
+    that, in the order of the claims."""
     budget = Budget(view)
     movable = [claim for claim in view.claims if claim.movable]
-    wanted = {claim.task.id: _within_bounds(claim, targets) for claim in movable}
     for claim in movable:
-        budget.give(claim, min(wanted[claim.task.id], claim.workers, claim.most))
+        budget.give(claim, min(targets[claim.task.id], claim.workers, claim.most))
     for claim in movable:
         has = budget.given[claim.task.id]
-        more = min(wanted[claim.task.id] - has, budget.spare(claim))
+        more = min(targets[claim.task.id] - has, budget.spare(claim))
         if more > 0 and has + more >= claim.least:
             budget.give(claim, more)
     return budget.given
-
-
-def _within_bounds(claim: Claim, targets: Mapping[TaskId, int]) -> int:
-    target = targets.get(claim.task.id, claim.workers)
-    return max(claim.least, min(target, claim.most)) if target else 0
 
 
 def _asked(policy: Allotment, view: AllotmentView) -> Generator[None, None, Mapping[TaskId, int]]:

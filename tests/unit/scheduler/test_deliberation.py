@@ -19,7 +19,7 @@ from trainmaster.policies.allotment.fair import Fair
 from trainmaster.policies.allotment.pollux import Pollux
 from trainmaster.policies.base import AllotmentView, Claim, Deliberate
 from trainmaster.policies.registry import ALLOTMENTS, PROFILES
-from trainmaster.scheduler.deliberation import still_fitting
+from trainmaster.scheduler.deliberation import still_fitting, within_bounds
 from trainmaster.scheduler.explain import explain
 from trainmaster.simulator.rounds import check
 
@@ -195,6 +195,7 @@ def test_no_more_than_there_is_now_is_given(then: AllotmentView, now: AllotmentV
         else max(targets.get(claim.task.id, 0), 1)
         for claim in now.claims
     }
+    targets = {claim.task.id: within_bounds(claim, targets) for claim in now.claims}
     check(now, still_fitting(now, targets), suspends=True)
 
 
