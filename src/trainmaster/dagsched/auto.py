@@ -53,7 +53,7 @@ def auto(problem: Problem, *, gap: float = 0.001, effort: float = 1.0) -> Draft:
     if not 0.0 <= effort <= 1e6:
         raise OptionError("effort", effort, "must lie between 0 and 1,000,000")
     skipped: list[str] = []
-    with CompileBeside(problem.single) as beside:
+    with CompileBeside(problem.ports) as beside:
         bound = machine_bounds(problem.graph, problem.machine).best
         contest = Contest(bound)
         _members(problem, contest, effort, skipped, beside)

@@ -7,12 +7,15 @@ which this process loads it. Nothing depends on that: whatever the cache does no
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -24,6 +27,7 @@ from trainmaster.dagsched.kernels.insertion import insert_producers
 from trainmaster.dagsched.kernels.merging import merge_lists
 from trainmaster.dagsched.kernels.ports import free_ports
 from trainmaster.dagsched.machine import machine_for
+from trainmaster.dagsched.plan import Ports
 from trainmaster.dagsched.problem import Problem
 
 # Many times what the share takes: a second process that is not done by then is stopped or swapped out.
@@ -34,14 +38,17 @@ class CompileBeside:
     """Within it, the first kernel that must really be compiled starts the second process; leaving ends that.
 
     At most once in the life of a process, and only with a second core and an interpreter that can be started.
-    ``single``: the plan's port model.
+    The garbage collector rests until it is left, as ``jit`` has it do within each compilation: it would look
+    through all that numba made once more after each. ``ports``: the plan's port model.
     """
 
     _begun = False
 
-    def __init__(self, single: bool = False) -> None:
-        self.single = single
+    def __init__(self, ports: Ports = "multi") -> None:
+        self.ports = ports
         self.child: subprocess.Popen[bytes] | None = None
+        self.done = 0
+        self.collecting = False
 
     def __enter__(self) -> CompileBeside:
         if not CompileBeside._begun:
@@ -51,34 +58,40 @@ class CompileBeside:
     def __exit__(self, *_: object) -> None:
         compiling.at_first = None
         self._end()
+        if self.collecting:
+            gc.enable()
 
     def join(self) -> None:
-        """Wait for what the second process is at, if there is one; call it before TDPATD.
+        """See to it that all is compiled which the second process took over; call it before TDPATD.
 
-        Its share done it goes on with the rest that TDPATD needs. Where it is not so far yet, the rest is
-        compiled here meanwhile.
+        It goes on from the front of its share, and this process compiles from the back what it is not at yet.
         """
         compiling.at_first = None
         if self.child is None:
             return
-        if self._share_done(0.0):
-            try:
-                self.child.wait(LONGEST_WAIT_S)
-            except subprocess.TimeoutExpired:
-                self._end()
-        else:
-            rest(self.single)
-            self._share_done(LONGEST_WAIT_S)
-            self.child.kill()
+        problem, end = _small(self.ports), len(SHARE)
+        while self._done() < end - 1:
+            end -= 1
+            SHARE[end](problem)
+        deadline = time.monotonic() + LONGEST_WAIT_S
+        while self.done < end and (left := deadline - time.monotonic()) > 0.0:
+            self._done(left)
+        self._end()
 
-    def _share_done(self, wait_s: float) -> bool:
-        """Whether it says so, or is gone."""
+    def _done(self, wait_s: float = 0.0) -> int:
+        """How much of its share it has compiled, after waiting for some more; all, if it is gone."""
         assert self.child is not None and self.child.stdout is not None
         ready, _, _ = select.select([self.child.stdout], [], [], wait_s)
-        return bool(ready)
+        if ready:
+            # One byte for each; no more can follow when it has none to give.
+            told = os.read(self.child.stdout.fileno(), len(SHARE))
+            self.done = self.done + len(told) if told else len(SHARE)
+        return self.done
 
     def _begin(self) -> None:
         CompileBeside._begun = True
+        self.collecting = gc.isenabled()
+        gc.disable()
         if _cores() < 2 or not _can_start_python():
             return
         # The same modules from the same places (-P: not from the current folder), into the same cache.
@@ -87,7 +100,7 @@ class CompileBeside:
             environment["NUMBA_CACHE_DIR"] = config.CACHE_DIR
         try:
             self.child = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, str(int(self.single))],
+                [sys.executable, "-P", "-m", __name__, self.ports],
                 env=environment,
                 # Never written to. It closes when this process ends, however it ends; the child sees that.
                 stdin=subprocess.PIPE,
@@ -118,29 +131,34 @@ def _can_start_python() -> bool:
     return Path(sys.executable or "").name.lower().startswith("python") and not getattr(sys, "frozen", False)
 
 
-def share() -> None:
-    """Compile the partitioner and TDCA's first stage, by calling them on a small graph.
-
-    With the start of a process they take as long, roughly, as everything else.
-    """
-    problem = _small()
+def _partitioner(problem: Problem) -> None:
     parts_of(problem, 2)
+
+
+def _lists(problem: Problem) -> None:
     first_lists(problem, problem.g.topo, "rct")
 
 
-def rest(single: bool) -> None:
-    """Compile TDCA's last stages likewise."""
-    problem = _small()
-    g, times, nothing = problem.g, problem.times, np.zeros(problem.n)
-    ports = free_ports(problem.p, single)
+def _insertion(problem: Problem) -> None:
     member = np.eye(problem.p, problem.n, dtype=np.bool_)
-    insert_producers(g, g.topo, times, member)
-    merge_lists(g, times, g.topo, member, np.arange(problem.p), ports, nothing, nothing, 1.0, 1.0)
+    insert_producers(problem.g, problem.g.topo, problem.times, member)
 
 
-def _small() -> Problem:
+def _merging(problem: Problem) -> None:
+    g, nothing = problem.g, np.zeros(problem.n)
+    member = np.eye(problem.p, problem.n, dtype=np.bool_)
+    ports = free_ports(problem.p, problem.single)
+    merge_lists(g, problem.times, g.topo, member, np.arange(problem.p), ports, nothing, nothing, 1.0, 1.0)
+
+
+# What compiles the partitioner and TDCA's stages, by calling them. With the start of a process they take
+# roughly as long as everything else.
+SHARE = (_partitioner, _lists, _insertion, _merging)
+
+
+def _small(ports: Ports) -> Problem:
     graph = TaskGraph([1.0, 1.0, 1.0], [(0, 1, 1.0), (0, 2, 1.0)])
-    return Problem(graph, machine_for(graph, 3))
+    return Problem(graph, machine_for(graph, 3), ports)
 
 
 def _exit_with_parent() -> None:
@@ -150,7 +168,9 @@ def _exit_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    share()
-    os.write(1, b".")
-    rest(sys.argv[1] == "1")
+    small = _small(cast(Ports, sys.argv[1]))
+    for one in SHARE:
+        one(small)
+        os.write(1, b".")

@@ -78,40 +78,68 @@ def test_whoever_kills_it_leaves_the_work_to_the_first_process(tmp_path: Path) -
     script = """
 with CompileBeside() as beside:
     print(compile_one())
-    os.kill(beside.child.pid, signal.SIGKILL)
-    beside.child.wait()
+    child = beside.child
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
     beside.join()
-    assert beside.child.returncode == -signal.SIGKILL
+    assert child.returncode == -signal.SIGKILL
     print(compile_one())
 """
     assert python(script, tmp_path) == "[0]\n[0]"
 
 
 @pytest.mark.parametrize(
-    ("child", "expected"),
+    ("told", "then", "expected"),
     [
-        ("os.write(1, b'.'); time.sleep(0.3)", "0, waited for"),
-        ("time.sleep(0.3); os.write(1, b'.'); time.sleep(60)", "-9, rest"),
-        ("sys.exit(3)", "3, waited for"),
+        # At the first of four it will not be sooner done with the last ones.
+        ("", "wait('2 1'); os.write(1, b'.'); hang()", ([3, 2, 1], -9)),
+        ("..", "wait('3'); os.write(1, b'.'); hang()", ([3], -9)),
+        ("...", "os.write(1, b'.'); hang()", ([], -9)),
+        ("....", "hang()", ([], -9)),
+        ("..", "sys.exit(3)", ([], 3)),
     ],
 )
-def test_the_rest_is_compiled_by_whoever_is_free(tmp_path: Path, child: str, expected: str) -> None:
-    """The rest is the first process's only while the second is still at its share."""
+def test_the_share_is_finished_from_both_ends(
+    tmp_path: Path, told: str, then: str, expected: tuple[list[int], int]
+) -> None:
+    """The second process's from the front, and this one's from the back; a dead one leaves all to later."""
     script = f"""
 import subprocess, sys, time
+from pathlib import Path
 from trainmaster.dagsched import compile_beside
+
 compiled = []
-compile_beside.rest = compiled.append
-with CompileBeside(single=True) as beside:
-    command = "import os, sys, time; " + {child!r}
-    beside.child = child = subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE)
-    if "{expected}".endswith("waited for"):
-        beside._share_done(60)
+log = Path({str(tmp_path / "log")!r})
+
+def compiles(index):
+    def compile(problem):
+        assert problem.ports == "single"
+        compiled.append(index)
+        log.write_text(" ".join(map(str, compiled)))
+    return compile
+
+compile_beside.SHARE = tuple(map(compiles, range(4)))
+COMMAND = '''
+import os, sys, time
+from pathlib import Path
+log = Path({str(tmp_path / "log")!r})
+def hang(): time.sleep(60)
+def wait(text):
+    while not (log.exists() and log.read_text().endswith(text)):
+        time.sleep(0.01)
+os.write(1, b"{told}")
+{then}
+'''
+with CompileBeside("single") as beside:
+    beside.child = child = subprocess.Popen([sys.executable, "-c", COMMAND], stdout=subprocess.PIPE)
+    while beside._done(0.1) < {len(told)}:
+        pass
+    if "exit" in COMMAND:
+        child.wait()
     beside.join()
-    assert compiled in ([], [True])
-    print(f"{{child.wait()}}, {{'rest' if compiled else 'waited for'}}")
+    print((compiled, child.returncode))
 """
-    assert python(script, tmp_path) == expected
+    assert python(script, tmp_path) == str(expected)
 
 
 @pytest.mark.parametrize("last", [signal.SIGKILL, signal.SIGINT])
@@ -154,9 +182,9 @@ from trainmaster.dagsched import compile_beside, generate, schedule
 from trainmaster.dagsched.algorithms import tdca
 from trainmaster.dagsched.dagp import recursive
 
-compile_beside.share()
-compile_beside.rest(False)
-compile_beside.rest(True)
+for ports in ("multi", "single"):
+    for one in compile_beside.SHARE:
+        one(compile_beside._small(ports))
 early = (recursive.recursive_bisection, tdca.earliest_completions, tdca.critical_parents, tdca.chains,
          tdca.assign_leftovers, tdca.insert_producers, tdca.merge_lists)
 compiled = [list(kernel.signatures) for kernel in early]

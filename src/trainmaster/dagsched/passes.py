@@ -1,0 +1,130 @@
+"""How numba compiles kernels here: its own passes, less what makes no kernel faster.
+
+numba lets whoever calls ``njit`` choose the passes (``pipeline_class``; its documentation, "Customizing the
+Compiler"). What is left out, and why nothing is missed:
+
+* rewriting closures, comprehensions, array expressions, ``with``, ``raise`` and ``literal_unroll``: kernels
+  have none, and one that had would not compile or do without the rewriting;
+* machine code for parts, and LLVM's passes over their modules. Only kernels call parts; each has them linked
+  in as LLVM's code and optimises that with its own;
+* LLVM's passes over functions that are only declared, for each of which numba makes a pass manager.
+
+Beyond the passes this builds on inner classes of numba, so it is for versions with which it was tested
+(``TESTED``). With any other, ``jit`` leaves the compiling to numba: the same kernels, only later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numba._dynfunc as _dynfunc
+from numba.core import typed_passes as typed
+from numba.core import untyped_passes as untyped
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, Flags
+from numba.core.compiler_machinery import PassManager, register_pass
+
+TESTED = ((0, 68),)
+KNOWN = numba.version_info.short in TESTED
+
+
+class _Flags(Flags):
+    """numba's flags, compared as fast as two dictionaries; it looks its templates up by them all the time."""
+
+    _defaults = {name: option.default for name, option in Flags.options.items()}
+
+    def values(self) -> dict[str, Any]:
+        return self._defaults | self._values
+
+
+class _Code(JITCodeLibrary):
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+        for function in module.functions:
+            if not function.is_declaration:
+                passes, builder = self._codegen._function_pass_manager()
+                passes.run(function, builder)
+
+
+class _PartsCode(_Code):
+    """Stays LLVM's code, to be linked into kernels."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _LowerPart(typed.NativeLowering):
+    """Lowering without what follows it: an address of the code."""
+
+    _name = "lower_part"
+
+    def run_pass(self, state: Any) -> bool:
+        state.flags.no_compile = True
+        super().run_pass(state)
+        lowered, library = state.cr, state.library
+        # What numba would call and know the part by. Only kernels call parts, and they have them linked in.
+        nowhere = 0
+        name = lowered.fndesc.qualname.rpartition(".")[2]
+        handle = _dynfunc.make_function(
+            lowered.fndesc.lookup_module(), name, "a part of kernels", nowhere, lowered.env, (library,)
+        )
+        state.targetctx.insert_user_function(handle, lowered.fndesc, [library])
+        state.reload_init.extend(library._reload_init)
+        state.cr = lowered._replace(cfunc=handle)
+        return True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _FinishKernel(typed.NoPythonBackend):
+    """What a part prints has its place in the kernel's code, which numba fills only for hits in the cache."""
+
+    _name = "finish_kernel"
+
+    def run_pass(self, state: Any) -> bool:
+        super().run_pass(state)
+        for environment in state.cr._find_referenced_environments():
+            state.targetctx.codegen().set_env(environment.env_name, environment)
+        return True
+
+
+FRONT = (
+    untyped.TranslateByteCode,
+    untyped.FixupArgs,
+    untyped.IRProcessing,
+    untyped.DeadBranchPrune,  # what is only for arguments that are not None
+    untyped.ReconstructSSA,
+    typed.NopythonTypeInference,
+    typed.PreLowerStripPhis,
+    typed.IRLegalization,
+    typed.AnnotateTypes,
+)
+
+
+class KernelCompiler(CompilerBase):
+    code: type[JITCodeLibrary] = _Code
+    back: tuple[type, ...] = (typed.NativeLowering, _FinishKernel)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.state.flags = _Flags(self.state.flags)
+
+    def define_pipelines(self) -> list[PassManager]:
+        library = self.code(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        library.enable_object_caching()
+        self.state.library = library
+        passes = PassManager("kernels")
+        for one in FRONT + self.back:
+            passes.add_pass(one, one.__name__)
+        passes.finalize()
+        return [passes]
+
+
+class PartCompiler(KernelCompiler):
+    code = _PartsCode
+    back = (_LowerPart, typed.NoPythonBackend)

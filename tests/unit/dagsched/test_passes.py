@@ -1,0 +1,81 @@
+"""Our choice of numba's passes: what parts take with them into kernels, and a numba that nobody has tried."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+KERNELS = """
+import numpy as np
+from trainmaster.dagsched.jit import inner, kernel
+
+TABLE = np.array([3.0, 5.0, 7.0])
+PAIR = (2, 4)
+
+@inner
+def looked_up(i, missing=None):
+    if missing is not None:
+        return missing.no_such_attribute
+    if i == 2:
+        print("the last of", i + 1)
+    return TABLE[i] * PAIR[i % 2]
+
+@inner
+def room(n):
+    return np.zeros(n), np.full(n, -1)
+
+@kernel
+def both(n):
+    found, index = room(n)
+    for i in range(n):
+        found[i] = looked_up(i)
+        index[n - 1 - i] = i
+    return found, index
+
+@kernel
+def again(n):
+    return looked_up(n) + both(n)[0].sum()
+"""
+USE = """
+import kernels
+found, index = kernels.both(3)
+print(found.tolist(), index.tolist(), kernels.again(2), sum(kernels.again.stats.cache_hits.values()))
+"""
+PLANS = """
+import hashlib
+import numba
+{before}
+from trainmaster.dagsched import generate, passes, schedule
+graph = generate(60, width=6, ccr=3, seed=2)
+plans = [schedule(graph, 3, name).placements.tobytes() for name in ("heft", "duplication")]
+print(passes.KNOWN, hashlib.sha256(b"".join(plans)).hexdigest())
+"""
+
+
+def python(script: str, folder: Path, cache: str) -> str:
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(folder / cache),
+        "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)]),
+    }
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_kernels_have_their_parts_and_what_those_refer_to_from_the_cache_too(tmp_path: Path) -> None:
+    (tmp_path / "kernels.py").write_text(KERNELS)
+    expected = "the last of 3\n" * 2 + "[6.0, 20.0, 14.0] [2, 1, 0] 40.0"
+    assert python(USE, tmp_path, "cache") == f"{expected} 0"
+    assert python(USE, tmp_path, "cache") == f"{expected} 1"
+    assert not list((tmp_path / "cache").rglob("*looked_up*")), "a part has nothing that could be cached"
+
+
+def test_with_another_numba_its_own_passes_make_the_same_plans(tmp_path: Path) -> None:
+    other = "numba.version_info = numba.version_info._replace(short=(9, 99))"
+    ours = python(PLANS.format(before=""), tmp_path, "ours").split()
+    theirs = python(PLANS.format(before=other), tmp_path, "theirs").split()
+    assert (ours[0], theirs[0]) == ("True", "False")
+    assert ours[1] == theirs[1]
