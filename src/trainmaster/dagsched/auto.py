@@ -57,8 +57,8 @@ def auto(problem: Problem, *, gap: float = 0.001, effort: float = 1.0) -> Draft:
         bound = machine_bounds(problem.graph, problem.machine).best
         contest = Contest(bound)
         _members(problem, contest, effort, skipped, beside)
-    if contest.open(gap):
-        _improve(problem, contest, gap, effort, skipped)
+        if contest.open(gap):
+            _improve(problem, contest, gap, effort, skipped)
     best = contest.best
     if contest.reached(TOUCHES):
         stopped = "bound reached"

@@ -14,15 +14,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 
-from trainmaster.dagsched.algorithms.tdca import first_lists
 from trainmaster.dagsched.clusters import parts_of
 from trainmaster.dagsched.graph import TaskGraph
 from trainmaster.dagsched.jit import compiling, config
+from trainmaster.dagsched.kernels.clusters import (
+    BY_COMPLETION,
+    assign_leftovers,
+    chains,
+    critical_parents,
+    earliest_completions,
+)
 from trainmaster.dagsched.kernels.insertion import insert_producers
 from trainmaster.dagsched.kernels.merging import merge_lists
 from trainmaster.dagsched.kernels.ports import free_ports
@@ -69,10 +76,11 @@ class CompileBeside:
         compiling.at_first = None
         if self.child is None:
             return
-        problem, end = _small(self.ports), len(SHARE)
+        share = shared(self.ports)
+        end = len(share)
         while self._done() < end - 1:
             end -= 1
-            SHARE[end](problem)
+            share[end]()
         deadline = time.monotonic() + LONGEST_WAIT_S
         while self.done < end and (left := deadline - time.monotonic()) > 0.0:
             self._done(left)
@@ -83,9 +91,8 @@ class CompileBeside:
         assert self.child is not None and self.child.stdout is not None
         ready, _, _ = select.select([self.child.stdout], [], [], wait_s)
         if ready:
-            # One byte for each; no more can follow when it has none to give.
-            told = os.read(self.child.stdout.fileno(), len(SHARE))
-            self.done = self.done + len(told) if told else len(SHARE)
+            told = os.read(self.child.stdout.fileno(), 64)
+            self.done = self.done + len(told) if told else sys.maxsize
         return self.done
 
     def _begin(self) -> None:
@@ -131,34 +138,27 @@ def _can_start_python() -> bool:
     return Path(sys.executable or "").name.lower().startswith("python") and not getattr(sys, "frozen", False)
 
 
-def _partitioner(problem: Problem) -> None:
-    parts_of(problem, 2)
+def shared(ports: Ports) -> list[Callable[[], object]]:
+    """Calls that compile the partitioner and the kernels of TDCA, in the order in which TDPATD needs them.
 
-
-def _lists(problem: Problem) -> None:
-    first_lists(problem, problem.g.topo, "rct")
-
-
-def _insertion(problem: Problem) -> None:
-    member = np.eye(problem.p, problem.n, dtype=np.bool_)
-    insert_producers(problem.g, problem.g.topo, problem.times, member)
-
-
-def _merging(problem: Problem) -> None:
-    g, nothing = problem.g, np.zeros(problem.n)
-    member = np.eye(problem.p, problem.n, dtype=np.bool_)
-    ports = free_ports(problem.p, problem.single)
-    merge_lists(g, problem.times, g.topo, member, np.arange(problem.p), ports, nothing, nothing, 1.0, 1.0)
-
-
-# What compiles the partitioner and TDCA's stages, by calling them. With the start of a process they take
-# roughly as long as everything else.
-SHARE = (_partitioner, _lists, _insertion, _merging)
-
-
-def _small(ports: Ports) -> Problem:
+    With the start of a process they take longer than what comes before TDPATD, so there is always something
+    left for the first process to do.
+    """
     graph = TaskGraph([1.0, 1.0, 1.0], [(0, 1, 1.0), (0, 2, 1.0)])
-    return Problem(graph, machine_for(graph, 3), ports)
+    problem = Problem(graph, machine_for(graph, 3), ports)
+    g, times, p, order = problem.g, problem.times, problem.p, problem.g.topo
+    member, nothing = np.eye(p, problem.n, dtype=np.bool_), np.zeros(problem.n)
+    ect, no_parent, assigned = np.zeros((problem.n, p)), np.full(problem.n, -1, np.int32), nothing == 0.0
+    ports_free = free_ports(p, problem.single)
+    return [
+        lambda: parts_of(problem, 2),
+        lambda: earliest_completions(g, times, p),
+        lambda: critical_parents(g, ect),
+        lambda: chains(g, ect, nothing, no_parent, order[::-1].copy()),
+        lambda: assign_leftovers(g, order, times, member, assigned, BY_COMPLETION),
+        lambda: insert_producers(g, order, times, member),
+        lambda: merge_lists(g, times, order, member, np.arange(p), ports_free, nothing, nothing, 1.0, 1.0),
+    ]
 
 
 def _exit_with_parent() -> None:
@@ -170,7 +170,6 @@ def _exit_with_parent() -> None:
 if __name__ == "__main__":
     gc.disable()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    small = _small(cast(Ports, sys.argv[1]))
-    for one in SHARE:
-        one(small)
+    for call in shared(cast(Ports, sys.argv[1])):
+        call()
         os.write(1, b".")

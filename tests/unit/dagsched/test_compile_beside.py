@@ -112,13 +112,16 @@ compiled = []
 log = Path({str(tmp_path / "log")!r})
 
 def compiles(index):
-    def compile(problem):
-        assert problem.ports == "single"
+    def compile():
         compiled.append(index)
         log.write_text(" ".join(map(str, compiled)))
     return compile
 
-compile_beside.SHARE = tuple(map(compiles, range(4)))
+def shared(ports):
+    assert ports == "single"
+    return list(map(compiles, range(4)))
+
+compile_beside.shared = shared
 COMMAND = '''
 import os, sys, time
 from pathlib import Path
@@ -183,8 +186,8 @@ from trainmaster.dagsched.algorithms import tdca
 from trainmaster.dagsched.dagp import recursive
 
 for ports in ("multi", "single"):
-    for one in compile_beside.SHARE:
-        one(compile_beside._small(ports))
+    for call in compile_beside.shared(ports):
+        call()
 early = (recursive.recursive_bisection, tdca.earliest_completions, tdca.critical_parents, tdca.chains,
          tdca.assign_leftovers, tdca.insert_producers, tdca.merge_lists)
 compiled = [list(kernel.signatures) for kernel in early]
