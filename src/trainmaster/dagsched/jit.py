@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, cast
 
 import numba
@@ -27,6 +28,28 @@ whole: Any = np.int64
 
 _LEVEL = type(config.OPT)(1)
 MESSAGE = "trainmaster: compiling the scheduling kernels (once per machine, then cached) ...\n"
+
+
+def _import_arrays() -> None:
+    """Import numba's array functions without scipy's linear algebra: a quarter of a later process's start.
+
+    numba imports that only to know whether it is there for inner products, of which kernels have none. For
+    whoever has some in kernels of their own, it asks again when it compiles them.
+    """
+    if not passes.KNOWN or "numba.np.arraymath" in sys.modules or find_spec("scipy") is None:
+        return
+    from numba.np import linalg
+
+    asks = linalg.ensure_blas
+    linalg.ensure_blas = lambda: None
+    try:
+        from numba.np import arraymath
+    finally:
+        linalg.ensure_blas = asks
+    arraymath.ensure_blas = asks
+
+
+_import_arrays()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:

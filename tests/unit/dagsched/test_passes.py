@@ -1,4 +1,4 @@
-"""Our choice of numba's passes: what parts take with them into kernels, and a numba that nobody has tried."""
+"""Our choice of what numba does: what parts take with them into kernels, and a numba that nobody has tried."""
 
 from __future__ import annotations
 
@@ -79,3 +79,18 @@ def test_with_another_numba_its_own_passes_make_the_same_plans(tmp_path: Path) -
     theirs = python(PLANS.format(before=other), tmp_path, "theirs").split()
     assert (ours[0], theirs[0]) == ("True", "False")
     assert ours[1] == theirs[1]
+
+
+def test_scipy_is_left_alone_until_somebody_elses_kernels_ask_for_it(tmp_path: Path) -> None:
+    script = """
+import sys
+import numba
+import numpy as np
+from trainmaster.dagsched import TaskGraph
+
+assert TaskGraph([1.0, 2.0], [(0, 1, 1.0)]).n == 2
+print("scipy.linalg" in sys.modules)
+print(numba.njit(lambda a: np.dot(a, np.linalg.inv(a)))(2.0 * np.eye(2)).tolist())
+print("scipy.linalg" in sys.modules)
+"""
+    assert python(script, tmp_path, "cache").splitlines() == ["False", "[[1.0, 0.0], [0.0, 1.0]]", "True"]
