@@ -13,7 +13,6 @@ import select
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -37,7 +36,7 @@ from trainmaster.dagsched.machine import machine_for
 from trainmaster.dagsched.plan import Ports
 from trainmaster.dagsched.problem import Problem
 
-# Many times what the share takes: a second process that is not done by then is stopped or swapped out.
+# Many times what any kernel takes: a second process that says nothing for so long is stopped or swapped out.
 LONGEST_WAIT_S = 120.0
 
 
@@ -81,9 +80,10 @@ class CompileBeside:
         while self._done() < end - 1:
             end -= 1
             share[end]()
-        deadline = time.monotonic() + LONGEST_WAIT_S
-        while self.done < end and (left := deadline - time.monotonic()) > 0.0:
-            self._done(left)
+        before = -1
+        while before < self.done < end:
+            before = self.done
+            self._done(LONGEST_WAIT_S)
         self._end()
 
     def _done(self, wait_s: float = 0.0) -> int:
@@ -111,7 +111,7 @@ class CompileBeside:
                 env=environment,
                 # Never written to. It closes when this process ends, however it ends; the child sees that.
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,  # one byte when its share is done
+                stdout=subprocess.PIPE,  # one byte for each call that it has made
                 stderr=subprocess.DEVNULL,
             )
         except OSError:

@@ -1,4 +1,4 @@
-"""Our choice of what numba does: what parts take with them into kernels, and a numba that nobody has tried."""
+"""Our choice of what numba does: what parts take with them into kernels, and a numba nobody has tried."""
 
 from __future__ import annotations
 
