@@ -18,7 +18,9 @@ import numpy as np
 from numba.core import config as _config
 from numba.core import event
 
-from trainmaster.dagsched import passes
+# Versions with whose inner parts we get on.
+TESTED = ((0, 68),)
+KNOWN = numba.version_info.short in TESTED
 
 # The module makes its names at run time, so types know none of them.
 config: Any = _config
@@ -36,7 +38,7 @@ def _import_arrays() -> None:
     numba imports that only to know whether it is there for inner products, of which kernels have none. For
     whoever has some in kernels of their own, it asks again when it compiles them.
     """
-    if not passes.KNOWN or "numba.np.arraymath" in sys.modules or find_spec("scipy") is None:
+    if not KNOWN or "numba.np.arraymath" in sys.modules or find_spec("scipy") is None:
         return
     from numba.np import linalg
 
@@ -54,24 +56,27 @@ _import_arrays()
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile ``function`` on first use, without the GIL, with NumPy's rules for division."""
-    return _compiled(function, passes.KernelCompiler, cache=True)
+    return _compiled(function, part=False)
 
 
 def inner(function: Callable[..., Any]) -> Callable[..., Any]:
     """A part of kernels, compiled into each that calls it. Only kernels may (calling it from Python crashes).
 
-    It has no machine code of its own, and so nothing that could be cached.
+    With our passes it has no machine code of its own, and so nothing that could be cached.
     """
-    return _compiled(function, passes.PartCompiler, cache=not passes.KNOWN, no_cpython_wrapper=True)
+    return _compiled(function, part=True)
 
 
-def _compiled(function: Callable[..., Any], compiler: type, **options: Any) -> Callable[..., Any]:
-    if passes.KNOWN:
-        options.update(pipeline_class=compiler)
+def _compiled(function: Callable[..., Any], part: bool) -> Callable[..., Any]:
     # Nothing passes kernels on as function pointers, so no wrapper for that.
-    options.update(no_cfunc_wrapper=True)
-    compiled = numba.njit(nogil=True, error_model="numpy", **options)(function)
-    return cast(Callable[..., Any], compiled)
+    options: dict[str, Any] = {"no_cpython_wrapper": part, "no_cfunc_wrapper": True, "cache": True}
+    if KNOWN:
+        # Of an unknown version of numba not even the import may work.
+        from trainmaster.dagsched import passes
+
+        options["pipeline_class"] = passes.PartCompiler if part else passes.KernelCompiler
+        options["cache"] = not part
+    return cast(Callable[..., Any], numba.njit(nogil=True, error_model="numpy", **options)(function))
 
 
 class _Compiling(event.Listener):

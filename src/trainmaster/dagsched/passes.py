@@ -10,15 +10,14 @@ Compiler"). What is left out, and why nothing is missed:
 * a pass manager for each function, and LLVM's passes over functions that are only declared;
 * resolving the same call again, and comparing flags one by one.
 
-Beyond the passes this builds on inner classes of numba, so it is for versions with which it was tested
-(``TESTED``). With any other, ``jit`` leaves the compiling to numba: the same kernels, only later.
+Beyond the passes this builds on inner classes of numba, so ``jit`` imports it only with a version of numba
+with which it was tested. With any other it leaves the compiling to numba: the same kernels, only later.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numba._dynfunc as _dynfunc
 from numba.core import typed_passes as typed
 from numba.core import types
@@ -26,9 +25,6 @@ from numba.core import untyped_passes as untyped
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, Flags
 from numba.core.compiler_machinery import PassManager, register_pass
-
-TESTED = ((0, 68),)
-KNOWN = numba.version_info.short in TESTED
 
 
 class _Flags(Flags):
