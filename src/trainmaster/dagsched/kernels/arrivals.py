@@ -10,10 +10,10 @@ made on q are there when their task ends. So one pass over the parents serves al
 
 from __future__ import annotations
 
-from trainmaster.dagsched.jit import inner
+from trainmaster.dagsched.jit import borrower, inner
 
 
-@inner
+@borrower
 def two_latest(lo, hi, pred, pred_cost, processor, finish):
     """(a₁, P₁, a₂) over the predecessor edges ``lo`` … ``hi``; (0, −1, 0) without any."""
     first = 0.0

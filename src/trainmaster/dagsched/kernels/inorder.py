@@ -75,6 +75,12 @@ def schedule_in_order(g, order, times, p, insertion, finish_counts, bias, group,
                 if local[q] > ready:
                     ready = local[q]
             duration = times[v, q * het]
+            # It cannot start before it is ready, so it may be out of the question without looking at gaps.
+            least = ready + duration if finish_counts else ready
+            if bias is not None:
+                least += bias[v, q]
+            if least >= best_key:
+                continue
             gap = whole(last_gap[q])
             begin = gap_start[gap] if gap_start[gap] > ready else ready
             if insertion and gap_before[gap] >= 0 and gap_end[gap_before[gap]] >= ready + duration:

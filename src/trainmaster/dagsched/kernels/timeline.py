@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, whole
+from trainmaster.dagsched.jit import borrower, inner, whole
 
 
 class Timeline(NamedTuple):
@@ -52,7 +52,7 @@ def empty_timeline(p, capacity):
     return Timeline(start, end, before, after, last, free, count)
 
 
-@inner
+@borrower
 def earliest_gap(gap_start, gap_end, gap_before, k, ready, duration):
     """Of gap k and those before it the one where a task of ``duration`` that is ``ready`` starts first.
 
@@ -70,7 +70,7 @@ def earliest_gap(gap_start, gap_end, gap_before, k, ready, duration):
     return best, begin
 
 
-@inner
+@borrower
 def occupy(t, q, k, begin, finish, shortest):
     """Take ``begin`` … ``finish`` out of gap k of q; keep remainders of at least ``shortest`` (> 0)."""
     start, end, before, after = t.start, t.end, t.before, t.after
