@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.dagsched import fresh
+
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores"
 )
@@ -37,14 +39,7 @@ def running(pid):
 
 
 def python(script: str, cache: Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", BEGIN + script],
-        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == code, done.stderr
-    return done.stdout.strip()
+    return fresh.python(BEGIN + script, cache, code)
 
 
 def ended(pid: int) -> bool:

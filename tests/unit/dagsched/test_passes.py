@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.unit.dagsched.fresh import python
 
 KERNELS = """
 import numpy as np
@@ -55,29 +54,18 @@ print(jit.KNOWN, "trainmaster.dagsched.passes" in sys.modules, hashlib.sha256(b"
 """
 
 
-def python(script: str, folder: Path, cache: str) -> str:
-    environment = {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(folder / cache),
-        "PYTHONPATH": os.pathsep.join([str(folder), *filter(None, sys.path)]),
-    }
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def test_kernels_have_their_parts_and_what_those_refer_to_from_the_cache_too(tmp_path: Path) -> None:
     (tmp_path / "kernels.py").write_text(KERNELS)
     expected = "the last of 3\n" * 2 + "[6.0, 20.0, 14.0] [2, 1, 0] 40.0"
-    assert python(USE, tmp_path, "cache") == f"{expected} 0"
-    assert python(USE, tmp_path, "cache") == f"{expected} 1"
+    assert python(USE, tmp_path / "cache", modules=tmp_path) == f"{expected} 0"
+    assert python(USE, tmp_path / "cache", modules=tmp_path) == f"{expected} 1"
     assert not list((tmp_path / "cache").rglob("*looked_up*")), "a part has nothing that could be cached"
 
 
 def test_with_another_numba_its_own_passes_make_the_same_plans(tmp_path: Path) -> None:
     other = "numba.version_info = numba.version_info._replace(short=(9, 99))"
-    ours = python(PLANS.format(before=""), tmp_path, "ours").split()
-    theirs = python(PLANS.format(before=other), tmp_path, "theirs").split()
+    ours = python(PLANS.format(before=""), tmp_path / "ours").split()
+    theirs = python(PLANS.format(before=other), tmp_path / "theirs").split()
     assert (ours[:2], theirs[:2]) == (["True", "True"], ["False", "False"])
     assert ours[2] == theirs[2]
 
@@ -94,4 +82,4 @@ print("scipy.linalg" in sys.modules)
 print(numba.njit(lambda a: np.dot(a, np.linalg.inv(a)))(2.0 * np.eye(2)).tolist())
 print("scipy.linalg" in sys.modules)
 """
-    assert python(script, tmp_path, "cache").splitlines() == ["False", "[[1.0, 0.0], [0.0, 1.0]]", "True"]
+    assert python(script, tmp_path / "cache").splitlines() == ["False", "[[1.0, 0.0], [0.0, 1.0]]", "True"]
