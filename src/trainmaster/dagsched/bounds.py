@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from trainmaster.dagsched.graph import TaskGraph
-from trainmaster.dagsched.jit import inner, kernel
+from trainmaster.dagsched.jit import borrower, kernel, whole
 from trainmaster.dagsched.kernels.ranks import b_levels
-from trainmaster.dagsched.kernels.sorting import rising
+from trainmaster.dagsched.kernels.sorting import sort_by
 from trainmaster.dagsched.machine import Machine, machine_for
 
 THRESHOLDS = 64
@@ -46,11 +46,11 @@ class Bounds:
         return max(self.area, self.path, self.join, self.combined)
 
 
-@inner
-def _one_machine(release, time, order, rank, k):
-    """C_max of 1 | r_j | C_max over the entries whose ``rank`` is below k; ``order`` sorts by release."""
+@borrower
+def _one_machine(release, time, order, d, rank, k):
+    """C_max of 1 | r_j | C_max over the d entries whose ``rank`` is below k; ``order`` sorts by release."""
     now = 0.0
-    for i in range(order.size):
+    for i in range(d):
         j = order[i]
         if rank[j] < k:
             if release[j] > now:
@@ -69,6 +69,15 @@ def join_aware_heads(g, work):
     n = work.size
     topo, pred_ptr, pred, pred_cost = g.topo, g.pred_ptr, g.pred, g.pred_cost
     head = np.empty(n)
+    most = whole(0)
+    for v in range(n):
+        most = max(most, pred_ptr[v + 1] - pred_ptr[v])
+    release = np.empty(most)
+    time = np.empty(most)
+    arrival = np.empty(most)
+    by_arrival = np.empty(most, np.int64)
+    by_release = np.empty(most, np.int64)
+    rank = np.empty(most, np.int64)
     for position in range(n):
         v = topo[position]
         lo = pred_ptr[v]
@@ -77,27 +86,23 @@ def join_aware_heads(g, work):
             # A single parent beside v is never worse than its data sent.
             head[v] = 0.0 if d == 0 else head[pred[lo]] + work[pred[lo]]
             continue
-        release = np.empty(d)
-        time = np.empty(d)
-        arrival = np.empty(d)
         for i in range(d):
             u = pred[lo + i]
             release[i] = head[u]
             time[i] = work[u]
             # Negative, so that rising is falling.
             arrival[i] = -(head[u] + work[u] + pred_cost[lo + i])
-        by_arrival = rising(arrival)
-        rank = np.empty(d, np.int64)
+        sort_by(arrival, d, by_arrival, rank)
+        sort_by(release, d, by_release, rank)
         for i in range(d):
             rank[by_arrival[i]] = i
-        by_release = rising(release)
         # Smallest k whose C_max reaches the next remote arrival: the optimum is there or just before.
         best = np.inf
         low = 0
         high = d
         while low <= high:
             k = (low + high) // 2
-            span = _one_machine(release, time, by_release, rank, k)
+            span = _one_machine(release, time, by_release, d, rank, k)
             remote = -arrival[by_arrival[k]] if k < d else 0.0
             if remote > span:
                 span = remote
@@ -151,7 +156,8 @@ def machine_bounds(graph: TaskGraph, machine: Machine) -> Bounds:
     # The longest path up to each task and with it, as the levels of the reversed graph.
     path = b_levels(a.reversed(), work, 0.0)
     by_tail = np.argsort(-tail, kind="stable")
-    thresholds = np.unique(np.quantile(head, np.linspace(0.0, 1.0, THRESHOLDS)))
+    places = np.ceil(np.linspace(0.0, graph.n - 1, THRESHOLDS)).astype(np.int64)
+    thresholds = np.unique(np.sort(head)[places])
     bounds = Bounds(
         area=float(work.sum()) / rate,
         path=float((path + tail).max()),

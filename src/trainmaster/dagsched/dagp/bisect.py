@@ -9,7 +9,7 @@ import numpy as np
 
 from trainmaster.dagsched.dagp.coarsen import contract, match
 from trainmaster.dagsched.dagp.refine import balance, cut_cost, refine
-from trainmaster.dagsched.jit import inner, whole
+from trainmaster.dagsched.jit import borrower, inner, whole
 from trainmaster.dagsched.kernels.ranks import heap_pop, heap_push
 
 SMALLEST = 64
@@ -17,11 +17,10 @@ DEEPEST = 24
 GROWN_FORWARD, GROWN_BACKWARD, FIRST_IN_ORDER = range(3)
 
 
-@inner
-def _pulls(succ_ptr, succ, succ_cost):
+@borrower
+def _find_pulls(succ_ptr, succ, succ_cost, pull):
     """Cost of edges out minus cost of edges in, for every task (n,)."""
     n = succ_ptr.size - 1
-    pull = np.empty(n)
     for u in range(n):
         pull[u] = 0.0
     for u in range(n):
@@ -30,19 +29,17 @@ def _pulls(succ_ptr, succ, succ_cost):
             mine += succ_cost[e]
             pull[succ[e]] -= succ_cost[e]
         pull[u] = mine
-    return pull
 
 
-@inner
-def _first_side(g, weight, pull, goal, kind, moves):
-    """A first bisection: grown greedily from the entries (side 0) or from the exits (side 1), or the first
+@borrower
+def _first_side(g, weight, side, goal, kind, moves):
+    """Set ``side`` to a first bisection: grown greedily from the entries (side 0) or from the exits (side 1), or the first
     tasks of the topological order.
 
     Growing always takes the free task that lowers the cut most, until side 0 holds ``goal`` (side 1 the
-    rest). ``moves`` lends its arrays.
+    rest). Takes ``moves.pull``; the other arrays of ``moves`` are lent.
     """
     n = weight.size
-    side = np.empty(n, np.int8)
     load = 0.0
     if kind == FIRST_IN_ORDER:
         for k in range(n):
@@ -51,11 +48,11 @@ def _first_side(g, weight, pull, goal, kind, moves):
             if load < goal:
                 side[u] = 0
                 load += weight[u]
-        return side
+        return
     ptr, out, back_ptr = g.succ_ptr, g.succ, g.pred_ptr
     if kind == GROWN_BACKWARD:
         ptr, out, back_ptr = g.pred_ptr, g.pred, g.succ_ptr
-    waiting, priority, heap = moves.held, moves.gain, moves.heap
+    pull, waiting, priority, heap = moves.pull, moves.held, moves.gain, moves.heap
     size = whole(0)
     rest = 0.0
     for u in range(n):
@@ -77,7 +74,6 @@ def _first_side(g, weight, pull, goal, kind, moves):
             waiting[v] -= 1
             if waiting[v] == 0:
                 size = heap_push(heap, size, priority, v)
-    return side
 
 
 @inner
@@ -101,17 +97,18 @@ def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, moves, dep
             for u in range(n):
                 side[u] = above[to[u]]
             kinds = 1
-    pull = _pulls(g.succ_ptr, g.succ, g.succ_cost)
+    _find_pulls(g.succ_ptr, g.succ, g.succ_cost, moves.pull)
     best = side
     best_cut = np.inf
     for kind in range(kinds):
         if kinds > 1:
-            side = _first_side(g, weight, pull, goal, kind, moves)
-        balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves)
-        refine(g, weight, count, pull, side, low, high, fewest0, fewest1, moves)
+            _first_side(g, weight, side, goal, kind, moves)
+        balance(g, weight, count, side, low, high, fewest0, fewest1, moves)
+        refine(g, weight, count, side, low, high, fewest0, fewest1, moves)
         if kinds > 1:
             cut = cut_cost(g.succ_ptr, g.succ, g.succ_cost, side)
             if cut < best_cut:
                 best_cut = cut
                 best = side
+                side = np.empty(n, np.int8)
     return best

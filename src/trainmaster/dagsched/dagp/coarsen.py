@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, whole
+from trainmaster.dagsched.jit import borrower, inner, whole
 from trainmaster.dagsched.kernels.arrays import Arrays
 from trainmaster.dagsched.kernels.csr import topological_order, transpose
 from trainmaster.dagsched.kernels.ranks import hop_levels
@@ -23,26 +23,27 @@ from trainmaster.dagsched.kernels.ranks import hop_levels
 SEARCH = 64
 
 
-@inner
+@borrower
 def _would_close(succ_ptr, succ, level, mate, upper, lower, stack, seen, stamp):
     """Whether matching (upper, lower) closes a cycle through pairs of these layers; True if unsure."""
     size = whole(1)
     stack[0] = upper
     seen[upper] = stamp
     steps = 0
+    layer = level[upper]
     while size > 0:
         size -= 1
         a = stack[size]
         for e in range(succ_ptr[a], succ_ptr[a + 1]):
             b = succ[e]
-            if level[b] != level[upper] + 1:
+            if level[b] != layer + 1:
                 continue
             if b == lower:
                 if a != upper:
                     return True
                 continue
             above = mate[b]
-            if above >= 0 and level[above] == level[upper] and seen[above] != stamp:
+            if above >= 0 and level[above] == layer and seen[above] != stamp:
                 steps += 1
                 if steps > SEARCH:
                     return True
@@ -73,21 +74,19 @@ def match(g, weight, most):
         if mate[u] >= 0:
             continue
         tried = np.inf
+        below = level[u] + 1
+        mine = weight[u]
         # The best feasible edge: try by falling cost, at most four.
         for _ in range(4):
             best = whole(-1)
             best_cost = -1.0
             for e in range(succ_ptr[u], succ_ptr[u + 1]):
                 v = succ[e]
-                if (
-                    mate[v] < 0
-                    and level[v] == level[u] + 1
-                    and succ_cost[e] > best_cost
-                    and succ_cost[e] < tried
-                    and weight[u] + weight[v] <= most
-                ):
+                cost = succ_cost[e]
+                free = (mate[v] < 0) & (level[v] == below) & (mine + weight[v] <= most)
+                if free & (cost > best_cost) & (cost < tried):
                     best = whole(v)
-                    best_cost = succ_cost[e]
+                    best_cost = cost
             if best < 0:
                 break
             tried = best_cost

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, whole
+from trainmaster.dagsched.jit import borrower, inner, whole
 from trainmaster.dagsched.kernels.ranks import heap_pop, heap_push
 
 PASSES = 8
@@ -23,11 +23,12 @@ PASSES = 8
 class Moves(NamedTuple):
     """State of the passes, (n,) each or longer.
 
-    ``held``: the neighbours that keep a task on its side (children on 0, parents on 1), true to ``side`` from
+    ``pull``: cost of edges out minus cost of edges in. ``held``: the neighbours that keep a task on its side (children on 0, parents on 1), true to ``side`` from
     ``balance`` on. ``gain``: by how much the cut falls if it crosses. ``pushed``: whether it has been on the
     ``heap`` of free tasks. ``trail``: the tasks that crossed.
     """
 
+    pull: Any
     held: Any
     gain: Any
     pushed: Any
@@ -39,6 +40,7 @@ class Moves(NamedTuple):
 def room_for_moves(n):
     """Uninitialised state for n tasks."""
     return Moves(
+        np.empty(n),
         np.empty(n, np.int64),
         np.empty(n),
         np.empty(n, np.bool_),
@@ -47,19 +49,18 @@ def room_for_moves(n):
     )
 
 
-@inner
+@borrower
 def cut_cost(succ_ptr, succ, succ_cost, side):
     """Total cost of edges from side 0 to side 1."""
     cut = 0.0
     for u in range(side.size):
         if side[u] == 0:
             for e in range(succ_ptr[u], succ_ptr[u + 1]):
-                if side[succ[e]] == 1:
-                    cut += succ_cost[e]
+                cut += succ_cost[e] * side[succ[e]]
     return cut
 
 
-@inner
+@borrower
 def _count_held(succ_ptr, succ, side, held):
     """Count what keeps every task on its side."""
     for u in range(side.size):
@@ -68,8 +69,7 @@ def _count_held(succ_ptr, succ, side, held):
         if side[u] == 0:
             children = 0
             for e in range(succ_ptr[u], succ_ptr[u + 1]):
-                if side[succ[e]] == 0:
-                    children += 1
+                children += 1 - side[succ[e]]
             held[u] = children
         else:
             # All children of a task on side 1 are there too.
@@ -77,19 +77,19 @@ def _count_held(succ_ptr, succ, side, held):
                 held[succ[e]] += 1
 
 
-@inner
+@borrower
 def _push_free(pull, side, leave, held, gain, pushed, heap):
     """Start a pass over the tasks of side ``leave`` (of both, if it is −1). Returns the size of the heap."""
     size = whole(0)
     for u in range(side.size):
-        gain[u] = pull[u] if side[u] == 0 else -pull[u]
+        gain[u] = pull[u] * (1 - 2 * side[u])
         pushed[u] = held[u] == 0
         if pushed[u] and (leave < 0 or side[u] == leave):
             size = heap_push(heap, size, gain, u)
     return size
 
 
-@inner
+@borrower
 def _cross(succ_ptr, succ, pred_ptr, pred, side, u, held, gain, pushed, heap, size):
     """Move a free task to the other side and push what it was the last to keep. Returns the heap's size.
 
@@ -113,30 +113,28 @@ def _cross(succ_ptr, succ, pred_ptr, pred, side, u, held, gain, pushed, heap, si
     return size
 
 
-@inner
+@borrower
 def _loads(weight, count, side):
     """Weight of side 0, and tasks that the nodes of side 0 and of side 1 stand for."""
     load = 0.0
     have0 = whole(0)
     have1 = whole(0)
     for u in range(side.size):
-        if side[u] == 0:
-            load += weight[u]
-            have0 += count[u]
-        else:
-            have1 += count[u]
+        load += weight[u] * (1 - side[u])
+        have0 += count[u] * (1 - side[u])
+        have1 += count[u] * side[u]
     return load, have0, have1
 
 
-@inner
-def balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
+@borrower
+def balance(g, weight, count, side, low, high, fewest0, fewest1, moves):
     """Cross free tasks of best gain until side 0 weighs low … high and the sides hold enough tasks.
 
     Counts win over weights. At the finest graph both counts can always be met: a side always has a free
     task. Every task crosses at most once, so the loop ends. Sets up ``moves.held``.
     """
     succ_ptr, succ, pred_ptr, pred = g.succ_ptr, g.succ, g.pred_ptr, g.pred
-    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
+    pull, held, gain, pushed, heap = moves.pull, moves.held, moves.gain, moves.pushed, moves.heap
     _count_held(succ_ptr, succ, side, held)
     load, have0, have1 = _loads(weight, count, side)
     leave = whole(-1)
@@ -166,8 +164,8 @@ def balance(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
         size = _cross(succ_ptr, succ, pred_ptr, pred, side, u, held, gain, pushed, heap, size)
 
 
-@inner
-def refine(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
+@borrower
+def refine(g, weight, count, side, low, high, fewest0, fewest1, moves):
     """Passes of single moves, best gain first, each task at most once a pass; keep the best prefix.
 
     A move must leave side 0 within low … high, or closer to it than before, and both sides enough tasks.
@@ -175,7 +173,7 @@ def refine(g, weight, count, pull, side, low, high, fewest0, fewest1, moves):
     ``moves.held`` as ``balance`` leaves it.
     """
     succ_ptr, succ, pred_ptr, pred = g.succ_ptr, g.succ, g.pred_ptr, g.pred
-    held, gain, pushed, heap = moves.held, moves.gain, moves.pushed, moves.heap
+    pull, held, gain, pushed, heap = moves.pull, moves.held, moves.gain, moves.pushed, moves.heap
     trail = moves.trail
     n = side.size
     for _ in range(PASSES):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.jit import borrower, kernel, whole
 from trainmaster.dagsched.kernels.arrays import Arrays
 
 
@@ -76,7 +76,7 @@ def descending(g: Arrays, level: Any) -> Any:
     return g.topo[np.argsort(-level[g.topo], kind="stable")]
 
 
-@inner
+@borrower
 def heap_push(heap, size, priority, v):
     """Push ``v`` on a binary heap of tasks, highest priority first, ties to the lower number.
 
@@ -97,7 +97,7 @@ def heap_push(heap, size, priority, v):
     return size + 1
 
 
-@inner
+@borrower
 def heap_pop(heap, size, priority):
     """Take the first task off the heap. Returns (task, new size)."""
     top = whole(heap[0])

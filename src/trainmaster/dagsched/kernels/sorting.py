@@ -10,16 +10,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner
+from trainmaster.dagsched.jit import borrower, inner
 
 RUN = 16
 
 
 @inner
 def rising(key):
-    """Positions of ``key`` (float64) by rising value, equal ones in their order. Merge sort, O(n log n)."""
-    n = key.size
-    order = np.empty(n, np.int64)
+    """Positions of ``key`` (float64) by rising value, equal ones in their order."""
+    order = np.empty(key.size, np.int64)
+    sort_by(key, key.size, order, np.empty(key.size if key.size > RUN else 0, np.int64))
+    return order
+
+
+@borrower
+def sort_by(key, n, order, other):
+    """Set ``order[:n]`` to the positions of ``key[:n]`` by rising value, equal ones in their order.
+
+    ``other``: room for n more, if n > ``RUN``. Merge sort, O(n log n).
+    """
     for i in range(n):
         order[i] = i
     # Short runs by insertion, then merged pairwise, each time into the other buffer.
@@ -31,10 +40,9 @@ def rising(key):
                 order[j + 1] = order[j]
                 j -= 1
             order[j + 1] = x
+    here, there = order, other
     width = RUN
-    if width >= n:
-        return order
-    other = np.empty(n, np.int64)
+    turns = 0
     while width < n:
         for lo in range(0, n, 2 * width):
             middle = min(lo + width, n)
@@ -42,12 +50,15 @@ def rising(key):
             i = lo
             j = middle
             for k in range(lo, hi):
-                if i < middle and (j >= hi or not key[order[j]] < key[order[i]]):
-                    other[k] = order[i]
+                if i < middle and (j >= hi or not key[here[j]] < key[here[i]]):
+                    there[k] = here[i]
                     i += 1
                 else:
-                    other[k] = order[j]
+                    there[k] = here[j]
                     j += 1
-        order, other = other, order
+        here, there = there, here
         width *= 2
-    return order
+        turns += 1
+    if turns % 2 == 1:
+        for k in range(n):
+            order[k] = other[k]
