@@ -33,11 +33,11 @@ def _find_pulls(succ_ptr, succ, succ_cost, pull):
 
 @borrower
 def _first_side(g, weight, side, goal, kind, moves):
-    """Set ``side`` to a first bisection: grown greedily from the entries (side 0) or from the exits (side 1), or the first
-    tasks of the topological order.
+    """Set ``side`` to a first bisection: grown from the entries (side 0) or from the exits (side 1), or the
+    first tasks of the topological order.
 
     Growing always takes the free task that lowers the cut most, until side 0 holds ``goal`` (side 1 the
-    rest). Takes ``moves.pull``; the other arrays of ``moves`` are lent.
+    rest). Reads ``moves.pull``; the other arrays of ``moves`` are lent.
     """
     n = weight.size
     load = 0.0

@@ -23,9 +23,10 @@ PASSES = 8
 class Moves(NamedTuple):
     """State of the passes, (n,) each or longer.
 
-    ``pull``: cost of edges out minus cost of edges in. ``held``: the neighbours that keep a task on its side (children on 0, parents on 1), true to ``side`` from
-    ``balance`` on. ``gain``: by how much the cut falls if it crosses. ``pushed``: whether it has been on the
-    ``heap`` of free tasks. ``trail``: the tasks that crossed.
+    ``pull``: cost of edges out minus cost of edges in. ``held``: the neighbours that keep a task on its side
+    (children on 0, parents on 1), true to ``side`` from ``balance`` on. ``gain``: by how much the cut falls
+    if it crosses. ``pushed``: whether it has been on the ``heap`` of free tasks. ``trail``: the tasks that
+    crossed.
     """
 
     pull: Any

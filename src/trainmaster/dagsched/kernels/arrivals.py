@@ -10,7 +10,7 @@ made on q are there when their task ends. So one pass over the parents serves al
 
 from __future__ import annotations
 
-from trainmaster.dagsched.jit import borrower, inner
+from trainmaster.dagsched.jit import borrower
 
 
 @borrower
@@ -35,7 +35,7 @@ def two_latest(lo, hi, pred, pred_cost, processor, finish):
     return first, origin, second
 
 
-@inner
+@borrower
 def enabling(lo, hi, pred, pred_cost, processor, finish):
     """(a₁, P₁, d₁): all data are at the enabling processor P₁ itself at d₁; (0, −1, 0) without parents."""
     first, origin, at_origin = two_latest(lo, hi, pred, pred_cost, processor, finish)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, whole
+from trainmaster.dagsched.jit import borrower, inner, whole
 
 
 class Copies(NamedTuple):
@@ -48,7 +48,7 @@ def empty_copies(n, capacity):
     )
 
 
-@inner
+@borrower
 def add_copy(c, v, q, start, finish):
     """Note a copy of v on q; the caller has made sure of the room."""
     k = c.count[0]
@@ -63,7 +63,7 @@ def add_copy(c, v, q, start, finish):
     c.count[0] = k + 1
 
 
-@inner
+@borrower
 def on_processor(first, following, where, u, q):
     """The copy of u on q, −1 if there is none."""
     k = first[u]

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.jit import borrower, kernel, whole
 from trainmaster.dagsched.kernels.copies import add_copy, empty_copies
 from trainmaster.dagsched.kernels.timeline import empty_timeline, take
 
 MOST_COPIES = 4
 
 
-@inner
+@borrower
 def _slot(gap_start, gap_end, gap_before, last_gap, ready, duration, new_start, new_finish, count):
     """Earliest start from ``ready`` on in the gaps up to ``last_gap``, clear of the tentative copies."""
     while True:
@@ -37,7 +37,7 @@ def _slot(gap_start, gap_end, gap_before, last_gap, ready, duration, new_start, 
         ready = begin
 
 
-@inner
+@borrower
 def _critical(
     lo, hi, pred, pred_cost, first, least, following, where, finish, q, new_task, new_finish, count
 ):

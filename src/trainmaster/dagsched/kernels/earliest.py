@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.jit import borrower, kernel, whole
 from trainmaster.dagsched.kernels.arrivals import enabling
 
 
-@inner
+@borrower
 def _meld(child, sibling, key, priority, a, b):
     """One pairing heap of two (−1: empty): least key first, then highest priority, then the lower node."""
     if a < 0:
@@ -34,7 +34,7 @@ def _meld(child, sibling, key, priority, a, b):
     return a
 
 
-@inner
+@borrower
 def _remove_top(child, sibling, key, priority, root):
     """Two-pass pairing: pair the children from the left, then meld the pairs from the right."""
     pairs = whole(-1)
@@ -61,7 +61,7 @@ def _remove_top(child, sibling, key, priority, root):
     return top
 
 
-@inner
+@borrower
 def _top(child, sibling, key, priority, done, late, there, now):
     """The first task of a pair of heaps at time ``now``: of those whose data are there, else by arrival.
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.jit import borrower, kernel, whole
 from trainmaster.dagsched.kernels.copies import add_copy, empty_copies, on_processor
 
 
-@inner
+@borrower
 def _last_arrival(lo, hi, pred, pred_cost, q, first, least, following, where, finish):
     """(time all data of a task are at q, parent they come from last or −1); ``lo`` … ``hi``: its edges."""
     ready = 0.0

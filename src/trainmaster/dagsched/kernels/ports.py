@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner
+from trainmaster.dagsched.jit import borrower, inner
 from trainmaster.dagsched.kernels.sorting import rising
 
 
@@ -43,7 +43,7 @@ def by_finish(lo, hi, pred, finish):
     return order
 
 
-@inner
+@borrower
 def port_arrival(edges, pred, pred_cost, q, processor, finish, ports, begins):
     """When all data of a task are at q, sending over free ports in the order of ``edges``.
 
@@ -78,7 +78,7 @@ def port_arrival(edges, pred, pred_cost, q, processor, finish, ports, begins):
     return ready
 
 
-@inner
+@borrower
 def send_all(edges, pred, pred_cost, q, processor, finish, ports, begins, moved):
     """Carry out the transfers that ``port_arrival`` finds: the ports are taken, ``moved[e]`` their starts."""
     port_arrival(edges, pred, pred_cost, q, processor, finish, ports, begins)

@@ -80,19 +80,16 @@ def descending(g: Arrays, level: Any) -> Any:
 def heap_push(heap, size, priority, v):
     """Push ``v`` on a binary heap of tasks, highest priority first, ties to the lower number.
 
-    ``v`` is an int64: another type would compile this once more. The loops of both heap functions have one
-    way out: with a second one numba counts references to the arrays at every call, here and in the callers.
+    ``v`` is an int64: another type would compile this once more.
     """
     hole = size
-    k = size
-    while k > 0:
-        k = (k - 1) >> 1
-        u = heap[k]
+    while hole > 0:
+        above = (hole - 1) >> 1
+        u = heap[above]
         if priority[u] > priority[v] or (priority[u] == priority[v] and u < v):
-            k = whole(0)
-        else:
-            heap[hole] = u
-            hole = k
+            break
+        heap[hole] = u
+        hole = above
     heap[hole] = v
     return size + 1
 
@@ -113,11 +110,10 @@ def heap_pop(heap, size, priority):
                 u = w
                 child += 1
         if priority[v] > priority[u] or (priority[v] == priority[u] and v < u):
-            child = size
-        else:
-            heap[hole] = u
-            hole = child
-            child = 2 * hole + 1
+            break
+        heap[hole] = u
+        hole = child
+        child = 2 * hole + 1
     heap[hole] = v
     return top, size
 

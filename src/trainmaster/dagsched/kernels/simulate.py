@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, kernel, whole
+from trainmaster.dagsched.jit import borrower, inner, kernel, whole
 from trainmaster.dagsched.kernels.sorting import rising
 
 
-@inner
+@borrower
 def _ready_multi(lo, hi, pred, pred_cost, q, first, following, where, finish, least):
     """When all data of a task are at q from the copies that have run; −1 while a parent has none.
 

@@ -121,7 +121,7 @@ def shortest_to_come(order, times):
     return shortest
 
 
-@inner
+@borrower
 def take(t, q, begin, finish, shortest):
     """Occupy ``begin`` … ``finish`` on q in the gap that holds it.
 
