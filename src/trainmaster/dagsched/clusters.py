@@ -8,6 +8,7 @@ import numpy as np
 
 from trainmaster.dagsched.dagp import parts_of_tasks
 from trainmaster.dagsched.graph import TaskGraph
+from trainmaster.dagsched.kernels.csr import crossing_rows
 from trainmaster.dagsched.problem import Problem
 
 TASKS_PER_PART = 10
@@ -25,20 +26,12 @@ def parts_of(problem: Problem, parts: int | None) -> Any:
     return parts_of_tasks(problem.graph, parts, work=problem.mean_times)
 
 
-def quotient(graph: TaskGraph, part: Any, *, combine: str = "max") -> TaskGraph:
-    """The graph of parts: weights summed; an edge costs the largest ("max") or summed ("sum") crossing cost.
+def quotient(graph: TaskGraph, part: Any) -> TaskGraph:
+    """The graph of parts: weights summed; an edge costs the largest crossing cost.
 
     The largest is the TDPATD paper's choice for multi-port communication (section "Partition and
     clustering", third candidate).
     """
     parts = int(part.max()) + 1
-    source, target, cost = graph.edges()
-    crossing = part[source] != part[target]
-    key = part[source[crossing]] * parts + part[target[crossing]]
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    first = np.flatnonzero(np.diff(key, prepend=-1))
-    keys = key[first]
-    costs = (np.maximum if combine == "max" else np.add).reduceat(cost[crossing][order], first)
     work = np.bincount(part, weights=graph.work, minlength=parts)
-    return TaskGraph.from_arrays(work, keys // parts, keys % parts, costs)
+    return TaskGraph.from_csr(work, *crossing_rows(graph.arrays, part, parts))

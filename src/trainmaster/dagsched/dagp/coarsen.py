@@ -80,9 +80,11 @@ def match(g, weight, most):
         for _ in range(4):
             best = whole(-1)
             best_cost = -1.0
+            taken = False
             for e in range(succ_ptr[u], succ_ptr[u + 1]):
                 v = succ[e]
                 cost = succ_cost[e]
+                taken |= mate[v] >= 0
                 free = (mate[v] < 0) & (level[v] == below) & (mine + weight[v] <= most)
                 if free & (cost > best_cost) & (cost < tried):
                     best = whole(v)
@@ -91,7 +93,8 @@ def match(g, weight, most):
                 break
             tried = best_cost
             stamp += 1
-            if not _would_close(succ_ptr, succ, level, mate, u, best, stack, seen, stamp):
+            # A cycle leaves u by a child that is matched.
+            if not taken or not _would_close(succ_ptr, succ, level, mate, u, best, stack, seen, stamp):
                 mate[u] = best
                 mate[best] = u
                 break
@@ -145,13 +148,13 @@ def contract(g, weight, count, mate):
                 j = to[succ[e]]
                 if j == k:
                     continue
-                if slot[j] >= begin:
-                    cost[slot[j]] += succ_cost[e]
-                else:
-                    slot[j] = filled
-                    new_succ[filled] = j
-                    cost[filled] = succ_cost[e]
-                    filled += 1
+                new = slot[j] < begin
+                at = filled if new else slot[j]
+                so_far = cost[at]
+                cost[at] = (0.0 if new else so_far) + succ_cost[e]
+                new_succ[at] = j
+                slot[j] = at
+                filled += new
             # From the lower task of a pair on to the higher one, then the end.
             u = whole(mate[u]) if u == lower[k] else whole(-1)
     new_ptr[size] = filled

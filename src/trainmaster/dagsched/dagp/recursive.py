@@ -60,10 +60,10 @@ def _inside(g, members, local):
         topo[i] = i
         ptr[i] = k
         for e in range(succ_ptr[u], succ_ptr[u + 1]):
-            if local[succ[e]] >= 0:
-                inside[k] = local[succ[e]]
-                cost[k] = succ_cost[e]
-                k += 1
+            # Written over by the next edge if it leads outside.
+            inside[k] = local[succ[e]]
+            cost[k] = succ_cost[e]
+            k += local[succ[e]] >= 0
     ptr[size] = k
     for i in range(size):
         local[members[i]] = -1

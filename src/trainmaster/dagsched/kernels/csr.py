@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.jit import kernel, whole
 
 
 @kernel
@@ -59,10 +59,57 @@ def topological_order(succ_ptr, succ, pred_ptr):
         for e in range(succ_ptr[u], succ_ptr[u + 1]):
             v = succ[e]
             waiting[v] -= 1
-            if waiting[v] == 0:
-                order[count] = v
-                count += 1
+            # Written over by the next one if it is not free.
+            order[count] = v
+            count += waiting[v] == 0
     return order, count
+
+
+@kernel
+def crossing_rows(g, part, parts):
+    """Successor rows of the graph of parts: an edge costs the dearest of those that cross. O(n + m)."""
+    n = part.size
+    pred_ptr, pred, pred_cost = g.pred_ptr, g.pred, g.pred_cost
+    first = np.empty(parts + 1, np.int64)
+    slot = np.empty(parts, np.int64)
+    for j in range(parts):
+        first[j + 1] = 0
+        slot[j] = -1
+    for v in range(n):
+        first[part[v] + 1] += 1
+    first[0] = 0
+    for j in range(parts):
+        first[j + 1] += first[j]
+    by_part = np.empty(n, np.int32)
+    for v in range(n):
+        by_part[first[part[v]]] = v
+        first[part[v]] += 1
+    ptr = np.empty(parts + 1, np.int64)
+    source = np.empty(pred.size, np.int32)
+    cost = np.empty(pred.size)
+    filled = whole(0)
+    k = whole(0)
+    for j in range(parts):
+        begin = filled
+        ptr[j] = begin
+        # Filling has moved every pointer on to where the next part begins.
+        while k < first[j]:
+            v = by_part[k]
+            k += 1
+            for e in range(pred_ptr[v], pred_ptr[v + 1]):
+                i = part[pred[e]]
+                if i == j:
+                    continue
+                if slot[i] < begin:
+                    slot[i] = filled
+                    source[filled] = i
+                    cost[filled] = pred_cost[e]
+                    filled += 1
+                elif pred_cost[e] > cost[slot[i]]:
+                    cost[slot[i]] = pred_cost[e]
+    ptr[parts] = filled
+    # The rows so far are of predecessors; turned round they also rise.
+    return transpose(ptr, source[:filled], cost[:filled])
 
 
 @kernel

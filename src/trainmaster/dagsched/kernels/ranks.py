@@ -62,8 +62,7 @@ def hop_levels(g):
         v = topo[k]
         deepest = whole(-1)
         for e in range(pred_ptr[v], pred_ptr[v + 1]):
-            if level[pred[e]] > deepest:
-                deepest = level[pred[e]]
+            deepest = max(deepest, level[pred[e]])
         level[v] = deepest + 1
     return level
 
@@ -106,9 +105,8 @@ def heap_pop(heap, size, priority):
         u = heap[child]
         if child + 1 < size:
             w = heap[child + 1]
-            if priority[w] > priority[u] or (priority[w] == priority[u] and w < u):
-                u = w
-                child += 1
+            child += (priority[w] > priority[u]) | ((priority[w] == priority[u]) & (w < u))
+            u = heap[child]
         if priority[v] > priority[u] or (priority[v] == priority[u] and v < u):
             break
         heap[hole] = u
