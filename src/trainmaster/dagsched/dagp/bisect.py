@@ -18,14 +18,15 @@ GROWN_FORWARD, GROWN_BACKWARD, FIRST_IN_ORDER = range(3)
 
 
 @borrower
-def _find_pulls(succ_ptr, succ, succ_cost, pull):
-    """Cost of edges out minus cost of edges in, for every task (n,)."""
+def _look_at_edges(succ_ptr, succ, succ_cost, source, pull):
+    """Set the source of every edge, and cost of edges out minus cost of edges in for every task."""
     n = succ_ptr.size - 1
     for u in range(n):
         pull[u] = 0.0
     for u in range(n):
         mine = pull[u]
         for e in range(succ_ptr[u], succ_ptr[u + 1]):
+            source[e] = u
             mine += succ_cost[e]
             pull[succ[e]] -= succ_cost[e]
         pull[u] = mine
@@ -97,7 +98,7 @@ def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, moves, dep
             for u in range(n):
                 side[u] = above[to[u]]
             kinds = 1
-    _find_pulls(g.succ_ptr, g.succ, g.succ_cost, moves.pull)
+    _look_at_edges(g.succ_ptr, g.succ, g.succ_cost, moves.source, moves.pull)
     best = side
     best_cut = np.inf
     for kind in range(kinds):
@@ -106,7 +107,7 @@ def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, moves, dep
         balance(g, weight, count, side, low, high, fewest0, fewest1, moves)
         refine(g, weight, count, side, low, high, fewest0, fewest1, moves)
         if kinds > 1:
-            cut = cut_cost(g.succ_ptr, g.succ, g.succ_cost, side)
+            cut = cut_cost(moves.source, g.succ, g.succ_cost, side)
             if cut < best_cut:
                 best_cut = cut
                 best = side

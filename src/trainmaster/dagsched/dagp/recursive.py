@@ -94,7 +94,7 @@ def recursive_bisection(g, weight, parts, imbalance):
     todo[2] = parts
     todo[3] = 0
     left = whole(4)
-    moves = room_for_moves(n)
+    moves = room_for_moves(n, g.succ.size)
     while left > 0:
         left -= 4
         lo = todo[left]

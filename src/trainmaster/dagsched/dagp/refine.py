@@ -29,6 +29,7 @@ class Moves(NamedTuple):
     crossed.
     """
 
+    source: Any
     pull: Any
     held: Any
     gain: Any
@@ -38,9 +39,10 @@ class Moves(NamedTuple):
 
 
 @inner
-def room_for_moves(n):
+def room_for_moves(n, m):
     """Uninitialised state for n tasks."""
     return Moves(
+        np.empty(m, np.int32),
         np.empty(n),
         np.empty(n, np.int64),
         np.empty(n),
@@ -51,31 +53,23 @@ def room_for_moves(n):
 
 
 @borrower
-def cut_cost(succ_ptr, succ, succ_cost, side):
+def cut_cost(source, succ, succ_cost, side):
     """Total cost of edges from side 0 to side 1."""
     cut = 0.0
-    for u in range(side.size):
-        if side[u] == 0:
-            for e in range(succ_ptr[u], succ_ptr[u + 1]):
-                cut += succ_cost[e] * side[succ[e]]
+    for e in range(succ.size):
+        cut += succ_cost[e] * (side[succ[e]] - side[source[e]])
     return cut
 
 
 @borrower
-def _count_held(succ_ptr, succ, side, held):
+def _count_held(source, succ, side, held):
     """Count what keeps every task on its side."""
     for u in range(side.size):
         held[u] = 0
-    for u in range(side.size):
-        if side[u] == 0:
-            children = 0
-            for e in range(succ_ptr[u], succ_ptr[u + 1]):
-                children += 1 - side[succ[e]]
-            held[u] = children
-        else:
-            # All children of a task on side 1 are there too.
-            for e in range(succ_ptr[u], succ_ptr[u + 1]):
-                held[succ[e]] += 1
+    for e in range(succ.size):
+        u = source[e]
+        v = succ[e]
+        held[v if side[u] else u] += side[u] == side[v]
 
 
 @borrower
@@ -136,7 +130,7 @@ def balance(g, weight, count, side, low, high, fewest0, fewest1, moves):
     """
     succ_ptr, succ, pred_ptr, pred = g.succ_ptr, g.succ, g.pred_ptr, g.pred
     pull, held, gain, pushed, heap = moves.pull, moves.held, moves.gain, moves.pushed, moves.heap
-    _count_held(succ_ptr, succ, side, held)
+    _count_held(moves.source, succ, side, held)
     load, have0, have1 = _loads(weight, count, side)
     leave = whole(-1)
     here, there, fewest_here, fewest_there = have1, have0, fewest1, fewest0
