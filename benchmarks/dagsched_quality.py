@@ -89,7 +89,7 @@ def paper_figures(quick: bool, wanted: set[str]) -> dict[str, Any]:
 
 
 def figure_12() -> dict[str, Any]:
-    """TDCA against TDPATD at n = 1,000: makespan and running time (median of five, in turn) over processors."""
+    """TDCA against TDPATD at n = 1,000: makespan and median running time of five over processors."""
     rows = []
     warm = generate(60, seed=0)
     for name in ("tdca", "tdpatd"):

@@ -55,7 +55,10 @@ _import_arrays()
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile ``function`` on first use, without the GIL, with NumPy's rules for division."""
+    """Compile ``function`` on first use, without the GIL, with NumPy's rules for division.
+
+    No index may be negative: with our passes none counts from the end of its array, nor does anybody look.
+    """
     return _compiled(function, part=False)
 
 

@@ -8,7 +8,8 @@ Compiler"). What is left out, and why nothing is missed:
 * machine code for parts, and LLVM's passes over their modules. Only kernels call parts; each has them linked
   in as LLVM's code and optimises that with its own;
 * a pass manager for each function, and LLVM's passes over functions that are only declared;
-* resolving the same call again, and comparing flags one by one.
+* resolving the same call again, and comparing flags one by one;
+* looking at each access whether its index counts from the end of the array. None may; a test looks.
 
 Beyond the passes this builds on inner classes of numba, so ``jit`` imports it only with a version of numba
 with which it was tested. With any other it leaves the compiling to numba: the same kernels, only later.
@@ -83,10 +84,10 @@ class _InferTypes(typed.NopythonTypeInference):
 
 @register_pass(mutates_CFG=False, analysis_only=False)
 class _CountFromTheFront(FunctionPass):
-    """Indices that are never negative, so nobody need look whether one counts from the end of its array.
+    """Index arrays by unsigned integers, which do not count from the end.
 
-    That look is a comparison, a load of the length and a choice for every access: a seventh of the time of
-    a kernel that does little else.
+    A look whether they do is a comparison, a load of the length and a choice at every access: a seventh of
+    the partitioner's time.
     """
 
     _name = "count_from_the_front"
@@ -111,8 +112,8 @@ class _CountFromTheFront(FunctionPass):
 
 
 def _unsigned(index: Any) -> Any:
-    if isinstance(index, types.BaseTuple):
-        return types.Tuple([_unsigned(one) for one in index])
+    if isinstance(index, (types.UniTuple, types.Tuple)):
+        return types.Tuple([_unsigned(one) for one in index.types])
     return types.uintp if index == types.intp else index
 
 

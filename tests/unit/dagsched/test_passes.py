@@ -83,3 +83,33 @@ print(numba.njit(lambda a: np.dot(a, np.linalg.inv(a)))(2.0 * np.eye(2)).tolist(
 print("scipy.linalg" in sys.modules)
 """
     assert python(script, tmp_path / "cache").splitlines() == ["False", "[[1.0, 0.0], [0.0, 1.0]]", "True"]
+
+
+def test_kernels_stay_inside_their_arrays_and_never_count_from_the_end(tmp_path: Path) -> None:
+    # Our passes take an index that is below zero for one far behind the end, and look at neither.
+    careless = """
+from trainmaster.dagsched.jit import kernel
+
+@kernel
+def outside(values, i):
+    values[i] += 1.0
+"""
+    (tmp_path / "careless.py").write_text(careless)
+    script = """
+import os
+os.environ["NUMBA_BOUNDSCHECK"] = "1"
+import numpy as np
+import careless
+from trainmaster.dagsched import ALGORITHMS, generate, schedule
+
+for i in (2, -1):
+    try:
+        careless.outside(np.zeros(2), i)
+    except IndexError:
+        print("outside")
+graph = generate(60, width=6, ccr=3, seed=2)
+for name in sorted(set(ALGORITHMS) - {"exact"}):
+    for ports in ("multi", "single"):
+        schedule(graph, [1.0, 2.0, 1.5], name, ports=ports).validate()
+"""
+    assert python(script, tmp_path / "cache", modules=tmp_path).split() == ["outside"] * 2
