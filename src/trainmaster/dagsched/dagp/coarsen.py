@@ -148,6 +148,7 @@ def contract(g, weight, count, mate):
                 j = to[succ[e]]
                 if j == k:
                     continue
+                # No branch, as nobody can guess which targets come twice.
                 new = slot[j] < begin
                 at = filled if new else slot[j]
                 so_far = cost[at]

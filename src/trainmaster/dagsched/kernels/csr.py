@@ -59,7 +59,7 @@ def topological_order(succ_ptr, succ, pred_ptr):
         for e in range(succ_ptr[u], succ_ptr[u + 1]):
             v = succ[e]
             waiting[v] -= 1
-            # Written over by the next one if it is not free.
+            # Written over by the next one if it is not free; while an edge is left, so is a place.
             order[count] = v
             count += waiting[v] == 0
     return order, count

@@ -105,6 +105,7 @@ def heap_pop(heap, size, priority):
         u = heap[child]
         if child + 1 < size:
             w = heap[child + 1]
+            # A sum, as nobody can guess which child it is.
             child += (priority[w] > priority[u]) | ((priority[w] == priority[u]) & (w < u))
             u = heap[child]
         if priority[v] > priority[u] or (priority[v] == priority[u] and v < u):
