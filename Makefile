@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check clean
+.PHONY: help demo test real-tests pure-tests check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,7 +22,21 @@ demo: $(VENV)/demo.stamp
 
 test: check
 	@echo '== tests'
+ifdef TESTS
 	@$(BIN)/python -m pytest $(TESTS)
+else
+	@$(MAKE) --no-print-directory -j 2 real-tests pure-tests
+endif
+
+# What starts services mostly waits. The other tests only compute, on what those leave of the processor.
+PURE := tests/unit tests/naive tests/properties
+
+real-tests:
+	@$(BIN)/python -m pytest $(addprefix --ignore=,$(PURE))
+
+pure-tests:
+	@nice -n 19 $(BIN)/python -m pytest $(PURE) >$(VENV)/pure-tests.log 2>&1; \
+	    status=$$?; echo; echo '== tests that only compute'; cat $(VENV)/pure-tests.log; exit $$status
 
 check: $(VENV)/dev.stamp
 	@echo '== format'
