@@ -297,6 +297,26 @@ def coarser(g, weight, count, most):
     return mate, contract(g, weight, count, mate)
 
 
+@pytest.mark.parametrize("parents", [16, 17, 40, 100])
+def test_heads_below_more_parents_than_the_sort_has_in_one_run(parents):
+    rng = np.random.default_rng(parents)
+    # Each parent has one of its own, so that the parents start at different times.
+    before, time, cost = rng.integers(0, 30, (3, parents)).astype(float)
+    edges = [(u, parents + u, 0.0) for u in range(parents)]
+    edges += [(parents + u, 2 * parents, cost[u]) for u in range(parents)]
+    graph = TaskGraph([*before, *time, 1.0], edges)
+    remote = before + time + cost
+    least = np.inf
+    falling = np.argsort(-remote, kind="stable")
+    for beside in range(parents + 1):
+        now = max(remote[falling[beside:]], default=0.0)
+        local = 0.0
+        for u in sorted(falling[:beside], key=lambda u: before[u]):
+            local = max(local, before[u]) + time[u]
+        least = min(least, max(now, local))
+    assert join_aware_heads(graph.arrays, graph.work)[-1] == least
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_partition_cut_and_quotient(seed):
     work, edges, graph, p, _ = sample(seed, most=30)
