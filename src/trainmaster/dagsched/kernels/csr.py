@@ -1,4 +1,4 @@
-"""Building and checking compressed rows: transposition, topological order, one cycle."""
+"""Building and checking compressed rows: transposition, topological order, groups, one cycle."""
 
 # numba types the arguments of kernels when it compiles them.
 # mypy: allow-untyped-defs
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import kernel, whole
+from trainmaster.dagsched.jit import inner, kernel, whole
 
 
 @kernel
@@ -65,37 +65,45 @@ def topological_order(succ_ptr, succ, pred_ptr):
     return order, count
 
 
+@inner
+def grouped(n, group):
+    """Pointers (n+1,) and positions in ``group`` by its value, 0 to n − 1, and then in order, by counting."""
+    ptr = np.empty(n + 1, np.int64)
+    for v in range(n + 1):
+        ptr[v] = 0
+    for k in range(group.size):
+        ptr[group[k] + 1] += 1
+    for v in range(n):
+        ptr[v + 1] += ptr[v]
+    members = np.empty(group.size, np.int64)
+    for k in range(group.size):
+        at = ptr[group[k]]
+        members[at] = k
+        ptr[group[k]] = at + 1
+    # Filling has moved every pointer on to where the next group begins.
+    for v in range(n, 0, -1):
+        ptr[v] = ptr[v - 1]
+    ptr[0] = 0
+    return ptr, members
+
+
 @kernel
 def crossing_rows(g, part, parts):
     """Successor rows of the graph of parts: an edge costs the dearest of those that cross. O(n + m)."""
-    n = part.size
     pred_ptr, pred, pred_cost = g.pred_ptr, g.pred, g.pred_cost
-    first = np.empty(parts + 1, np.int64)
+    first, members = grouped(parts, part)
     slot = np.empty(parts, np.int64)
     for j in range(parts):
-        first[j + 1] = 0
         slot[j] = -1
-    for v in range(n):
-        first[part[v] + 1] += 1
-    first[0] = 0
-    for j in range(parts):
-        first[j + 1] += first[j]
-    by_part = np.empty(n, np.int32)
-    for v in range(n):
-        by_part[first[part[v]]] = v
-        first[part[v]] += 1
     ptr = np.empty(parts + 1, np.int64)
     source = np.empty(pred.size, np.int32)
     cost = np.empty(pred.size)
     filled = whole(0)
-    k = whole(0)
     for j in range(parts):
         begin = filled
         ptr[j] = begin
-        # Filling has moved every pointer on to where the next part begins.
-        while k < first[j]:
-            v = by_part[k]
-            k += 1
+        for k in range(first[j], first[j + 1]):
+            v = members[k]
             for e in range(pred_ptr[v], pred_ptr[v + 1]):
                 i = part[pred[e]]
                 if i == j:

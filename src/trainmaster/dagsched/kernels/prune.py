@@ -7,30 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainmaster.dagsched.jit import inner, kernel
+from trainmaster.dagsched.jit import kernel
+from trainmaster.dagsched.kernels.csr import grouped
 from trainmaster.dagsched.kernels.sorting import rising
-
-
-@inner
-def copies_by_task(n, task):
-    """Pointers (n+1,) and copy numbers (copies,) grouped by task, in order of number, by counting."""
-    ptr = np.empty(n + 1, np.int64)
-    for v in range(n + 1):
-        ptr[v] = 0
-    for k in range(task.size):
-        ptr[task[k] + 1] += 1
-    for v in range(n):
-        ptr[v + 1] += ptr[v]
-    by_task = np.empty(task.size, np.int64)
-    for k in range(task.size):
-        at = ptr[task[k]]
-        by_task[at] = k
-        ptr[task[k]] = at + 1
-    # Filling has moved every pointer on to where the next task's copies begin.
-    for v in range(n, 0, -1):
-        ptr[v] = ptr[v - 1]
-    ptr[0] = 0
-    return ptr, by_task
 
 
 @kernel
@@ -43,7 +22,7 @@ def superfluous_copies(g, task, processor, start, finish):
     """
     total = task.size
     n = g.topo.size
-    ptr_task, by_task = copies_by_task(n, task)
+    ptr_task, by_task = grouped(n, task)
     succ_ptr, succ, succ_cost = g.succ_ptr, g.succ, g.succ_cost
     gone = np.empty(total, np.bool_)
     key = np.empty(total)

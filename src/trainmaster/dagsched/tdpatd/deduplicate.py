@@ -9,7 +9,7 @@ import numpy as np
 
 from trainmaster.dagsched.errors import OptionError
 from trainmaster.dagsched.jit import kernel
-from trainmaster.dagsched.kernels.prune import copies_by_task
+from trainmaster.dagsched.kernels.csr import grouped
 from trainmaster.dagsched.problem import Draft, Problem
 from trainmaster.dagsched.simulation import simulate
 
@@ -25,7 +25,7 @@ def late_copies(g, task, processor, start, finish, first_only):
     A copy with no child on q goes if it ends later than the first. Returns a boolean array.
     """
     n = g.topo.size
-    ptr_task, by_task = copies_by_task(n, task)
+    ptr_task, by_task = grouped(n, task)
     gone = np.empty(task.size, np.bool_)
     for k in range(task.size):
         gone[k] = False
