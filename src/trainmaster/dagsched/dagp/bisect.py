@@ -84,7 +84,7 @@ def bisect(g, weight, count, most, goal, low, high, fewest0, fewest1, moves, dep
     ``count``: tasks that each node stands for; side 0 gets at least ``fewest0`` of them, side 1 ``fewest1``.
     Coarsens (pairs weigh at most ``most``) and bisects the coarser graph, at most ``DEEPEST`` levels down.
     The last level takes the least cut of three first bisections for ``goal`` on side 0. ``moves``: room for n
-    tasks, which the levels use one after another.
+    tasks and their edges, which the levels use one after another.
     """
     n = weight.size
     side = np.empty(n, np.int8)

@@ -21,12 +21,12 @@ PASSES = 8
 
 
 class Moves(NamedTuple):
-    """State of the passes, (n,) each or longer.
+    """What the levels of a bisection lend each other: by edge or by task, as long as the longest needs.
 
-    ``pull``: cost of edges out minus cost of edges in. ``held``: the neighbours that keep a task on its side
-    (children on 0, parents on 1), true to ``side`` from ``balance`` on. ``gain``: by how much the cut falls
-    if it crosses. ``pushed``: whether it has been on the ``heap`` of free tasks. ``trail``: the tasks that
-    crossed.
+    ``source``: where each edge begins, by place in ``succ``. ``pull``: cost of edges out minus cost of edges
+    in. ``held``: the neighbours that keep a task on its side (children on 0, parents on 1), true to ``side``
+    from ``balance`` on. ``gain``: by how much the cut falls if it crosses. ``pushed``: whether it has been on
+    the ``heap`` of free tasks. ``trail``: the tasks that crossed.
     """
 
     source: Any
@@ -40,7 +40,7 @@ class Moves(NamedTuple):
 
 @inner
 def room_for_moves(n, m):
-    """Uninitialised state for n tasks."""
+    """Uninitialised, for n tasks and m edges."""
     return Moves(
         np.empty(m, np.int32),
         np.empty(n),
