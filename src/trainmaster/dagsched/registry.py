@@ -48,8 +48,8 @@ def algorithm(name: str) -> Callable[..., Draft]:
 def run(name: str, problem: Problem, options: dict[str, Any]) -> Draft:
     """Run the algorithm with its options. Raises ``UnknownAlgorithmError``, ``OptionError``."""
     function = algorithm(name)
-    known = [key for key in inspect.signature(function).parameters if key != "problem"] if options else []
     for option, value in options.items():
+        known = [key for key in inspect.signature(function).parameters if key != "problem"]
         if option not in known:
             raise OptionError(option, value, f"{name} takes {', '.join(known) or 'no options'}")
     return function(problem, **options)
