@@ -102,7 +102,7 @@ class Gloo:
         leave: Callable[[], None],
         inner: Communicator | None = None,
     ) -> None:
-        self._group: Any = group  # a ProcessGroupGloo; torch's type stubs lack its calls
+        self._group: Any = group  # a ProcessGroupGloo, whose calls torch does not declare
         self.inner = inner
         self._look = look
         self._meet = meet

@@ -41,7 +41,7 @@ class Nccl:
     ) -> None:
         self.inner = inner
         self._gpu = gpu
-        self._group = group  # torch's type stubs know it only where NCCL is
+        self._group = group  # torch declares its type only where NCCL is
         self._control = control
         self._look = look
 
@@ -124,7 +124,7 @@ def connect(
     """
     made: dict[str, Any] = {}
     over = threading.Event()
-    own: Any = store  # torch's type stubs lack its clone
+    own: Any = store  # torch declares no clone for stores
     own = PrefixStore("nccl", own.clone())  # who waits in a store keeps others out of it
     own.set_timeout(timedelta(seconds=_CONNECT_S))
 
