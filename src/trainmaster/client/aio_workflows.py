@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -16,11 +17,12 @@ from trainmaster.client.workflows import Definition, as_fields
 T = TypeVar("T")
 
 
-class AsyncWorkflowMethods:
+class AsyncWorkflowMethods(ABC):
     """Part of `AsyncClient`."""
 
+    @abstractmethod
     async def _send(self, call: Call[T]) -> T:
-        raise NotImplementedError
+        """Make the call."""
 
     async def define_workflow(self, definition: Definition) -> types.Workflow:
         return await self._send(calls.define_workflow(as_fields(definition)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -17,11 +18,12 @@ T = TypeVar("T")
 Definition = Workflow | Mapping[str, Any]
 
 
-class WorkflowMethods:
+class WorkflowMethods(ABC):
     """Part of `Client`."""
 
+    @abstractmethod
     def _send(self, call: Call[T]) -> T:
-        raise NotImplementedError
+        """Make the call."""
 
     def define_workflow(self, definition: Definition) -> types.Workflow:
         """Keep a definition as the next version; one that says the same as the latest is no new version."""
